@@ -1,0 +1,69 @@
+#include "kernels/levels.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool reference_runs(void)
+{
+    return true;
+}
+
+#ifdef TIDEMARK_X86
+static bool avx512_runs(void)
+{
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("fma");
+}
+#endif
+
+/* Slowest first. */
+static const struct level {
+    const struct kernels *kernels;
+    bool (*runs)(void);
+} levels[] = {
+    {&levels_reference, reference_runs},
+#ifdef TIDEMARK_X86
+    {&levels_avx512, avx512_runs},
+#endif
+};
+
+enum { LEVELS = sizeof levels / sizeof levels[0] };
+
+const struct kernels *kernels_at(size_t index)
+{
+    for (size_t i = 0; i < LEVELS; i++)
+        if (levels[i].runs() && index-- == 0)
+            return levels[i].kernels;
+    return NULL;
+}
+
+const struct kernels *kernels_by_name(const char *name)
+{
+    for (size_t i = 0; i < LEVELS; i++)
+        if (strcmp(levels[i].kernels->name, name) == 0)
+            return levels[i].runs() ? levels[i].kernels : NULL;
+    return NULL;
+}
+
+const struct kernels *kernels_best(void)
+{
+    const char *mask = getenv("TIDEMARK_CPU");
+    const struct kernels *best = &levels_reference;
+    for (size_t i = 0; i < LEVELS; i++) {
+        if (levels[i].runs())
+            best = levels[i].kernels;
+        if (mask && strcmp(mask, levels[i].kernels->name) == 0)
+            break;
+    }
+    return best;
+}
+
+size_t kernels_scratch_floats(size_t columns)
+{
+    /* A decoded panel of KERNELS_OUTPUT_STEP outputs and the rows that are being
+     * transposed into it, or two decoded rows. */
+    size_t panel = (size_t)KERNELS_OUTPUT_STEP * LEVELS_PANEL_COLUMNS + 16 * 256;
+    return 2 * columns > panel ? 2 * columns : panel;
+}

@@ -1,0 +1,162 @@
+/* avx512_decode.c: the product for one generated token in each of several lanes.
+ *
+ * Bound by reading the weights. One lane: four outputs at a time, each weight
+ * decoded into a register and multiplied there. More lanes: two outputs are
+ * decoded into scratch, then multiplied with up to eight lanes from there.
+ *
+ * Either way an output's sum is one vector of 16 partial sums over the columns in
+ * order, folded at the end by one fixed tree, so that a lane's bits do not depend
+ * on its neighbours. */
+#include "kernels/x86/avx512.h"
+#include "kernels/x86/avx512_math.h"
+#include "kernels/x86/avx512_weights.h"
+
+enum { OUTPUTS = 4, LANES = 8 };
+
+/* --- one lane ------------------------------------------------------------------ */
+
+/* R outputs whose rows begin at `row`, row_bytes apart. */
+AVX512_INLINE void one_lane(enum blocks_type type, const int R, float *y, const unsigned char *row,
+                            size_t row_bytes, const float *x, size_t columns, bool add)
+{
+    const size_t chunks = (size_t)avx512_block_chunks(type), block_columns = 32 * chunks;
+    __m512 sum[OUTPUTS];
+    for (int r = 0; r < R; r++)
+        sum[r] = _mm512_setzero_ps();
+    size_t k = 0;
+    for (; k + block_columns <= columns; k += block_columns) {
+        struct avx512_scales scales[OUTPUTS];
+#pragma GCC unroll 4
+        for (int r = 0; r < R; r++)
+            avx512_scales(type, row + (size_t)r * row_bytes, &scales[r]);
+#pragma GCC unroll 8
+        for (int chunk = 0; chunk < (int)chunks; chunk++) {
+            __m512 x0 = _mm512_loadu_ps(x + k + 32 * chunk);
+            __m512 x1 = _mm512_loadu_ps(x + k + 32 * chunk + 16);
+#pragma GCC unroll 4
+            for (int r = 0; r < R; r++) {
+                __m512 w0, w1;
+                avx512_chunk(type, row + (size_t)r * row_bytes, chunk, &scales[r], &w0, &w1);
+                sum[r] = _mm512_fmadd_ps(w0, x0, sum[r]);
+                sum[r] = _mm512_fmadd_ps(w1, x1, sum[r]);
+            }
+        }
+        row += avx512_block_bytes(type);
+    }
+    for (; avx512_is_plain(type) && k < columns; k += 16, row += avx512_chunk_bytes(type) / 2) {
+        __mmask16 mask = avx512_first(columns - k);
+        __m512 x0 = _mm512_maskz_loadu_ps(mask, x + k);
+        for (int r = 0; r < R; r++)
+            sum[r] = _mm512_fmadd_ps(avx512_ragged(type, row + (size_t)r * row_bytes, mask), x0,
+                                     sum[r]);
+    }
+    for (int r = 0; r < R; r++)
+        y[r] = add ? y[r] + avx512_sum(sum[r]) : avx512_sum(sum[r]);
+}
+
+AVX512_INLINE void one_lane_outputs(enum blocks_type type, float *y, const struct matrix *w,
+                                    size_t first, size_t count, const float *x, bool add)
+{
+    const unsigned char *row = w->data + first * w->row_bytes;
+    y += first;
+    for (; count >= OUTPUTS; count -= OUTPUTS, y += OUTPUTS, row += OUTPUTS * w->row_bytes)
+        one_lane(type, OUTPUTS, y, row, w->row_bytes, x, w->columns, add);
+    for (; count; count--, y++, row += w->row_bytes)
+        one_lane(type, 1, y, row, w->row_bytes, x, w->columns, add);
+}
+
+static void decode_one(float *y, const struct matrix *w, size_t first, size_t count,
+                       const float *x, bool add)
+{
+    switch (w->type) {
+    case BLOCKS_F32:
+        one_lane_outputs(BLOCKS_F32, y, w, first, count, x, add);
+        break;
+    case BLOCKS_F16:
+        one_lane_outputs(BLOCKS_F16, y, w, first, count, x, add);
+        break;
+    case BLOCKS_BF16:
+        one_lane_outputs(BLOCKS_BF16, y, w, first, count, x, add);
+        break;
+    case BLOCKS_Q4_0:
+        one_lane_outputs(BLOCKS_Q4_0, y, w, first, count, x, add);
+        break;
+    case BLOCKS_Q5_0:
+        one_lane_outputs(BLOCKS_Q5_0, y, w, first, count, x, add);
+        break;
+    case BLOCKS_Q5_1:
+        one_lane_outputs(BLOCKS_Q5_1, y, w, first, count, x, add);
+        break;
+    case BLOCKS_Q8_0:
+        one_lane_outputs(BLOCKS_Q8_0, y, w, first, count, x, add);
+        break;
+    case BLOCKS_Q4_K:
+        one_lane_outputs(BLOCKS_Q4_K, y, w, first, count, x, add);
+        break;
+    case BLOCKS_Q5_K:
+        one_lane_outputs(BLOCKS_Q5_K, y, w, first, count, x, add);
+        break;
+    case BLOCKS_Q6_K:
+        one_lane_outputs(BLOCKS_Q6_K, y, w, first, count, x, add);
+        break;
+    case BLOCKS_TYPES:
+        break;
+    }
+}
+
+/* --- several lanes --------------------------------------------------------------- */
+
+/* Two decoded outputs with L lanes; y points at the first output of lane 0. */
+AVX512_INLINE void two_outputs(const size_t L, float *y, size_t y_stride, size_t outputs,
+                               const float *weights, const float *x, size_t x_stride,
+                               size_t columns, bool add)
+{
+    __m512 sum[2][LANES];
+    for (size_t lane = 0; lane < L; lane++)
+        sum[0][lane] = sum[1][lane] = _mm512_setzero_ps();
+    for (size_t k = 0; k < columns; k += 16) {
+        __mmask16 mask = avx512_first(columns - k);
+        __m512 w0 = _mm512_maskz_loadu_ps(mask, weights + k);
+        __m512 w1 = _mm512_maskz_loadu_ps(mask, weights + columns + k);
+#pragma GCC unroll 8
+        for (size_t lane = 0; lane < L; lane++) {
+            __m512 a = _mm512_maskz_loadu_ps(mask, x + lane * x_stride + k);
+            sum[0][lane] = _mm512_fmadd_ps(w0, a, sum[0][lane]);
+            sum[1][lane] = _mm512_fmadd_ps(w1, a, sum[1][lane]);
+        }
+    }
+    for (size_t lane = 0; lane < L; lane++)
+        for (size_t j = 0; j < outputs; j++) {
+            float *out = &y[lane * y_stride + j];
+            *out = add ? *out + avx512_sum(sum[j][lane]) : avx512_sum(sum[j][lane]);
+        }
+}
+
+static void decode_lanes(float *y, size_t y_stride, size_t outputs, const float *weights,
+                         const float *x, size_t x_stride, size_t columns, size_t rows, bool add)
+{
+    for (; rows >= LANES; rows -= LANES, x += LANES * x_stride, y += LANES * y_stride)
+        two_outputs(LANES, y, y_stride, outputs, weights, x, x_stride, columns, add);
+    for (; rows >= 4; rows -= 4, x += 4 * x_stride, y += 4 * y_stride)
+        two_outputs(4, y, y_stride, outputs, weights, x, x_stride, columns, add);
+    for (; rows; rows--, x += x_stride, y += y_stride)
+        two_outputs(1, y, y_stride, outputs, weights, x, x_stride, columns, add);
+}
+
+void avx512_decode_matmul(float *y, size_t y_stride, const struct matrix *w, size_t first,
+                          size_t count, const float *x, size_t x_stride, size_t rows, bool add,
+                          float *scratch)
+{
+    if (rows == 1) {
+        decode_one(y, w, first, count, x, add);
+        return;
+    }
+    for (size_t j = first; j < first + count; j += 2) {
+        size_t outputs = first + count - j < 2 ? 1 : 2;
+        for (size_t i = 0; i < 2; i++) /* an odd last output is decoded twice */
+            avx512_decode_columns(scratch + i * w->columns, w->type,
+                                  w->data + (j + (i < outputs ? i : 0)) * w->row_bytes, 0,
+                                  w->columns);
+        decode_lanes(y + j, y_stride, outputs, scratch, x, x_stride, w->columns, rows, add);
+    }
+}

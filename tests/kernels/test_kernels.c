@@ -1,0 +1,478 @@
+/* Every level against the plain C reference, on ragged shapes and hostile values,
+ * and the exactness that kernels.h promises: a row's bits do not depend on its
+ * neighbours, on how outputs are split, or on where a stretch of tokens is cut. */
+#include "kernels/kernels.h"
+#include "tests/support/random.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const enum blocks_type types[] = {
+    BLOCKS_F32,  BLOCKS_F16,  BLOCKS_BF16, BLOCKS_Q4_0, BLOCKS_Q5_0,
+    BLOCKS_Q5_1, BLOCKS_Q8_0, BLOCKS_Q4_K, BLOCKS_Q5_K, BLOCKS_Q6_K,
+};
+enum { TYPES = sizeof types / sizeof types[0] };
+
+static const float guard = 12345.678f;
+
+static void *allocate(size_t size)
+{
+    void *memory = aligned_alloc(64, (size + 127) / 64 * 64);
+    assert_non_null(memory);
+    return memory;
+}
+
+static float *random_floats(struct random *random, size_t count, float scale)
+{
+    float *values = allocate(count * sizeof *values);
+    for (size_t i = 0; i < count; i++)
+        values[i] = scale * random_normal(random);
+    return values;
+}
+
+/* --- weights ------------------------------------------------------------------- */
+
+static void put_half(struct random *random, unsigned char *bytes)
+{
+    /* A finite half of either sign, now and then zero or subnormal. */
+    unsigned exponent = random_below(random, 8) ? 5 + (unsigned)random_below(random, 8) : 0;
+    unsigned half = (unsigned)random_next(random) & 0x83FFu;
+    half |= exponent << 10;
+    memcpy(bytes, &(uint16_t){(uint16_t)half}, 2);
+}
+
+static void put_scales(struct random *random, enum blocks_type type, unsigned char *block)
+{
+    switch (type) {
+    case BLOCKS_F16:
+    case BLOCKS_Q4_0:
+    case BLOCKS_Q5_0:
+    case BLOCKS_Q8_0:
+        put_half(random, block);
+        break;
+    case BLOCKS_Q5_1:
+    case BLOCKS_Q4_K:
+    case BLOCKS_Q5_K:
+        put_half(random, block);
+        put_half(random, block + 2);
+        break;
+    case BLOCKS_Q6_K:
+        put_half(random, block + 208);
+        break;
+    case BLOCKS_BF16:
+        block[1] = (unsigned char)((random_next(random) & 0x80) | 0x3D);
+        break;
+    case BLOCKS_F32: {
+        float value = random_normal(random);
+        memcpy(block, &value, sizeof value);
+        break;
+    }
+    case BLOCKS_TYPES:
+        break;
+    }
+}
+
+static struct matrix random_matrix(struct random *random, enum blocks_type type, size_t outputs,
+                                   size_t columns)
+{
+    const struct blocks_layout *layout = blocks_layout(type);
+    struct matrix matrix = {type, outputs, columns, blocks_row_bytes(type, columns), NULL};
+    size_t size = outputs * matrix.row_bytes;
+    unsigned char *data = malloc(size); /* exact: a read beyond it is caught by ASan */
+    assert_non_null(data);
+    for (size_t i = 0; i < size; i++)
+        data[i] = (unsigned char)random_next(random);
+    for (size_t i = 0; i < size; i += layout->bytes)
+        put_scales(random, type, data + i);
+    matrix.data = data;
+    return matrix;
+}
+
+static size_t random_columns(struct random *random, enum blocks_type type)
+{
+    size_t block = blocks_layout(type)->weights;
+    size_t most = block == 256 ? 6 : block == 32 ? 40 : 1300;
+    return block * (1 + random_below(random, most));
+}
+
+static void test_rows_decode_to_the_same_bits(void **unused)
+{
+    struct random random = random_seeded();
+    (void)unused;
+    for (size_t level = 0; kernels_at(level); level++)
+        for (size_t i = 0; i < 8 * TYPES; i++) {
+            enum blocks_type type = types[i % TYPES];
+            struct matrix matrix = random_matrix(&random, type, 3, random_columns(&random, type));
+            float *expected = allocate(matrix.columns * sizeof *expected);
+            float *actual = allocate((matrix.columns + 1) * sizeof *actual);
+            for (size_t row = 0; row < matrix.outputs; row++) {
+                blocks_to_float(expected, type, matrix.data + row * matrix.row_bytes,
+                                matrix.columns);
+                actual[matrix.columns] = guard;
+                kernels_at(level)->row(actual, &matrix, row);
+                for (size_t k = 0; k < matrix.columns; k++)
+                    if (expected[k] != actual[k])
+                        fail_msg("%s %s column %zu of %zu: %a, not %a", kernels_at(level)->name,
+                                 blocks_layout(type)->name, k, matrix.columns, (double)actual[k],
+                                 (double)expected[k]);
+                assert_true(actual[matrix.columns] == guard);
+            }
+            free(expected);
+            free(actual);
+            free((void *)(uintptr_t)matrix.data);
+        }
+}
+
+/* --- products -------------------------------------------------------------------- */
+
+typedef void matmul(float *y, size_t y_stride, const struct matrix *w, size_t first, size_t count,
+                    const float *x, size_t x_stride, size_t rows, bool add, float *scratch);
+
+struct product {
+    struct matrix matrix;
+    size_t rows, x_stride, y_stride;
+    float *x, *y, *before, *scratch;
+};
+
+static struct product random_product(struct random *random, enum blocks_type type)
+{
+    struct product p = {0};
+    size_t columns = random_columns(random, type);
+    p.matrix = random_matrix(random, type, 1 + random_below(random, 100), columns);
+    p.rows = 1 + random_below(random, 70);
+    p.x_stride = columns + random_below(random, 20);
+    p.y_stride = p.matrix.outputs + 1 + random_below(random, 20);
+    p.x = random_floats(random, p.rows * p.x_stride, 1);
+    for (size_t i = 0; i < 4; i++) /* a few subnormals and large values */
+        p.x[random_below(random, p.rows * p.x_stride)] = i % 2 ? 1e-40f : 1e6f;
+    p.before = random_floats(random, p.rows * p.y_stride, 1);
+    p.y = allocate(p.rows * p.y_stride * sizeof *p.y);
+    p.scratch = allocate(kernels_scratch_floats(columns) * sizeof *p.scratch);
+    return p;
+}
+
+static void free_product(struct product *p)
+{
+    free((void *)(uintptr_t)p->matrix.data);
+    free(p->x);
+    free(p->y);
+    free(p->before);
+    free(p->scratch);
+}
+
+static void reset(struct product *p)
+{
+    memcpy(p->y, p->before, p->rows * p->y_stride * sizeof *p->y);
+    for (size_t r = 0; r < p->rows; r++)
+        for (size_t j = p->matrix.outputs; j < p->y_stride; j++)
+            p->y[r * p->y_stride + j] = guard;
+}
+
+/* Against a sum in double. The bound: one rounding for each of the K products
+ * and sums, each at most 2^-24 of what has been added up so far. */
+static void check_values(const struct product *p, bool add, const char *name)
+{
+    const struct matrix *m = &p->matrix;
+    float *w = allocate(m->columns * sizeof *w);
+    for (size_t j = 0; j < m->outputs; j++) {
+        blocks_to_float(w, m->type, m->data + j * m->row_bytes, m->columns);
+        for (size_t r = 0; r < p->rows; r++) {
+            double start = add ? (double)p->before[r * p->y_stride + j] : 0;
+            double sum = start, magnitude = fabs(start);
+            for (size_t k = 0; k < m->columns; k++) {
+                double term = (double)w[k] * (double)p->x[r * p->x_stride + k];
+                sum += term;
+                magnitude += fabs(term);
+            }
+            double bound = (double)(m->columns + 2) * 0x1p-23 * magnitude + 1e-37;
+            double actual = (double)p->y[r * p->y_stride + j];
+            if (!(fabs(actual - sum) <= bound))
+                fail_msg("%s %s: row %zu of %zu, output %zu of %zu, %zu columns: %g, not %g", name,
+                         blocks_layout(m->type)->name, r, p->rows, j, m->outputs, m->columns,
+                         actual, sum);
+        }
+    }
+    for (size_t r = 0; r < p->rows; r++)
+        for (size_t j = m->outputs; j < p->y_stride; j++)
+            assert_true(p->y[r * p->y_stride + j] == guard);
+    free(w);
+}
+
+/* The same row alone, and outputs in ragged pieces: the same bits. */
+static void check_exactness(struct random *random, struct product *p, matmul *multiply, bool add,
+                            const char *name)
+{
+    const struct matrix *m = &p->matrix;
+    float *alone = allocate((m->outputs + 1) * sizeof *alone);
+    size_t r = random_below(random, p->rows);
+    memcpy(alone, p->before + r * p->y_stride, m->outputs * sizeof *alone);
+    size_t cut = random_below(random, m->outputs + 1);
+    multiply(alone, 0, m, 0, cut, p->x + r * p->x_stride, 0, 1, add, p->scratch);
+    multiply(alone, 0, m, cut, m->outputs - cut, p->x + r * p->x_stride, 0, 1, add, p->scratch);
+    if (memcmp(alone, p->y + r * p->y_stride, m->outputs * sizeof *alone) != 0)
+        fail_msg("%s %s: row %zu of %zu alone gives other bits (%zu outputs, %zu columns)", name,
+                 blocks_layout(m->type)->name, r, p->rows, m->outputs, m->columns);
+    free(alone);
+}
+
+static void test_products(void **unused)
+{
+    struct random random = random_seeded();
+    (void)unused;
+    for (size_t level = 0; kernels_at(level); level++)
+        for (size_t i = 0; i < 6 * TYPES; i++) {
+            const struct kernels *kernels = kernels_at(level);
+            struct product p = random_product(&random, types[i % TYPES]);
+            matmul *both[] = {kernels->prefill_matmul, kernels->decode_matmul};
+            for (size_t which = 0; which < 4; which++) {
+                matmul *multiply = both[which / 2];
+                bool add = which % 2;
+                reset(&p);
+                multiply(p.y, p.y_stride, &p.matrix, 0, p.matrix.outputs, p.x, p.x_stride, p.rows,
+                         add, p.scratch);
+                check_values(&p, add, kernels->name);
+                check_exactness(&random, &p, multiply, add, kernels->name);
+            }
+            free_product(&p);
+        }
+}
+
+/* --- time -------------------------------------------------------------------------- */
+
+struct times {
+    size_t tokens, channels, states, stride, bc_stride;
+    float *y, *h, *delta, *bias, *a, *b, *c, *x, *skip, *gate;
+};
+
+static struct times random_times(struct random *random, size_t tokens)
+{
+    struct times t = {0};
+    t.tokens = tokens;
+    t.channels = 1 + random_below(random, 70);
+    t.states = random_below(random, 3) ? 16 : 1 + random_below(random, 40);
+    t.stride = t.channels + random_below(random, 9);
+    t.bc_stride = t.states + random_below(random, 5);
+    t.y = allocate((tokens * t.stride + 1) * sizeof *t.y);
+    t.h = random_floats(random, t.states * t.stride, 1);
+    t.delta = random_floats(random, tokens * t.stride, 4);
+    t.bias = random_floats(random, t.stride, 2);
+    t.a = random_floats(random, t.states * t.stride, 3);
+    for (size_t i = 0; i < t.states * t.stride; i++)
+        t.a[i] = -fabsf(t.a[i]);
+    t.b = random_floats(random, tokens * t.bc_stride, 1);
+    t.c = random_floats(random, tokens * t.bc_stride, 1);
+    t.x = random_floats(random, tokens * t.stride, 1);
+    t.skip = random_floats(random, t.stride, 1);
+    t.gate = random_floats(random, tokens * t.stride, 3);
+    for (size_t i = 0; i < 6; i++) { /* large steps and gates, subnormal inputs */
+        static const float hostile[] = {90, -120, 25, 1e-41f, -88, 300};
+        t.delta[random_below(random, tokens * t.stride)] = hostile[i];
+        t.gate[random_below(random, tokens * t.stride)] = hostile[i];
+        t.h[random_below(random, t.states * t.stride)] = 1e-40f;
+    }
+    return t;
+}
+
+static void free_times(struct times *t)
+{
+    float *all[] = {t->y, t->h, t->delta, t->bias, t->a, t->b, t->c, t->x, t->skip, t->gate};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        free(all[i]);
+}
+
+static void run_scan(const struct kernels *kernels, const struct times *t, float *y, float *h,
+                     size_t begin, size_t end, size_t channel, size_t channels)
+{
+    struct scan scan = {
+        .y = y + begin * t->stride + channel,
+        .h = h + channel,
+        .delta = t->delta + begin * t->stride + channel,
+        .bias = t->bias + channel,
+        .a = t->a + channel,
+        .b = t->b + begin * t->bc_stride,
+        .c = t->c + begin * t->bc_stride,
+        .x = t->x + begin * t->stride + channel,
+        .skip = t->skip + channel,
+        .gate = t->gate + begin * t->stride + channel,
+        .y_stride = t->stride,
+        .h_stride = t->stride,
+        .delta_stride = t->stride,
+        .bc_stride = t->bc_stride,
+        .x_stride = t->stride,
+        .gate_stride = t->stride,
+        .tokens = end - begin,
+        .channels = channels,
+        .states = t->states,
+    };
+    kernels->scan(&scan);
+}
+
+static float *copy_of(const float *values, size_t count)
+{
+    float *copy = allocate(count * sizeof *copy);
+    memcpy(copy, values, count * sizeof *copy);
+    return copy;
+}
+
+static void check_close(const char *what, const char *name, const float *actual,
+                        const float *expected, size_t rows, size_t stride, size_t columns,
+                        double relative)
+{
+    for (size_t r = 0; r < rows; r++) {
+        double scale = 0;
+        for (size_t i = 0; i < columns; i++)
+            scale = fmax(scale, fabs((double)expected[r * stride + i]));
+        for (size_t i = 0; i < columns; i++) {
+            double a = (double)actual[r * stride + i], e = (double)expected[r * stride + i];
+            if (!(fabs(a - e) <= relative * (fabs(e) + 0.01 * scale) + 1e-35))
+                fail_msg("%s %s: row %zu, %zu: %g, not %g", name, what, r, i, a, e);
+        }
+    }
+}
+
+static void test_scan(void **unused)
+{
+    struct random random = random_seeded();
+    (void)unused;
+    const struct kernels *reference = kernels_by_name("reference");
+    for (size_t level = 0; kernels_at(level); level++)
+        for (size_t round = 0; round < 30; round++) {
+            const struct kernels *kernels = kernels_at(level);
+            struct times t = random_times(&random, 1 + random_below(&random, 60));
+            size_t h_size = t.states * t.stride, y_size = t.tokens * t.stride;
+            float *h0 = copy_of(t.h, h_size), *h1 = copy_of(t.h, h_size), *h2 = copy_of(t.h, h_size);
+            float *y0 = copy_of(t.x, y_size), *y1 = copy_of(t.x, y_size), *y2 = copy_of(t.x, y_size);
+            run_scan(reference, &t, y0, h0, 0, t.tokens, 0, t.channels);
+            run_scan(kernels, &t, y1, h1, 0, t.tokens, 0, t.channels);
+            /* exp of up to 120 x 2^-23 relative, over 16 or so terms that may cancel */
+            check_close("scan y", kernels->name, y1, y0, t.tokens, t.stride, t.channels, 2e-4);
+            check_close("scan h", kernels->name, h1, h0, t.states, t.stride, t.channels, 2e-4);
+            /* cut in time and in channels (at a vector's width): the same bits */
+            size_t cut = random_below(&random, t.tokens + 1);
+            size_t channel = t.channels > 16 ? 16 : 0;
+            run_scan(kernels, &t, y2, h2, 0, cut, 0, channel);
+            run_scan(kernels, &t, y2, h2, 0, cut, channel, t.channels - channel);
+            run_scan(kernels, &t, y2, h2, cut, t.tokens, 0, t.channels);
+            if (memcmp(h1, h2, h_size * sizeof *h1) || memcmp(y1, y2, y_size * sizeof *y1))
+                fail_msg("%s: a scan of %zu tokens cut at %zu gives other bits", kernels->name,
+                         t.tokens, cut);
+            float *all[] = {h0, h1, h2, y0, y1, y2};
+            for (size_t i = 0; i < 6; i++)
+                free(all[i]);
+            free_times(&t);
+        }
+}
+
+static void run_conv(const struct kernels *kernels, const struct times *t, const float *weight,
+                     float *y, float *tail, size_t begin, size_t end, size_t width)
+{
+    struct conv conv = {
+        .y = y + begin * t->stride,
+        .tail = tail,
+        .x = t->x + begin * t->stride,
+        .weight = weight,
+        .bias = t->bias,
+        .y_stride = t->stride,
+        .tail_stride = t->stride,
+        .x_stride = t->stride,
+        .tokens = end - begin,
+        .channels = t->channels,
+        .width = width,
+    };
+    kernels->conv_silu(&conv);
+}
+
+static void test_convolution(void **unused)
+{
+    struct random random = random_seeded();
+    (void)unused;
+    const struct kernels *reference = kernels_by_name("reference");
+    for (size_t level = 0; kernels_at(level); level++)
+        for (size_t round = 0; round < 60; round++) {
+            const struct kernels *kernels = kernels_at(level);
+            struct times t = random_times(&random, 1 + random_below(&random, 12));
+            size_t width = 2 + random_below(&random, 5);
+            size_t y_size = t.tokens * t.stride, tail_size = (width - 1) * t.stride;
+            float *weight = random_floats(&random, width * t.stride, 1);
+            float *tail0 = random_floats(&random, tail_size, 1);
+            float *tail1 = copy_of(tail0, tail_size), *tail2 = copy_of(tail0, tail_size);
+            float *y0 = copy_of(t.x, y_size), *y1 = copy_of(t.x, y_size), *y2 = copy_of(t.x, y_size);
+            run_conv(reference, &t, weight, y0, tail0, 0, t.tokens, width);
+            run_conv(kernels, &t, weight, y1, tail1, 0, t.tokens, width);
+            check_close("conv", kernels->name, y1, y0, t.tokens, t.stride, t.channels, 1e-5);
+            assert_memory_equal(tail0, tail1, tail_size * sizeof *tail0);
+            for (size_t at = 0; at < t.tokens; at++)
+                run_conv(kernels, &t, weight, y2, tail2, at, at + 1, width);
+            if (memcmp(y1, y2, y_size * sizeof *y1) || memcmp(tail1, tail2, tail_size * sizeof *y1))
+                fail_msg("%s: a convolution token by token gives other bits", kernels->name);
+            float *all[] = {weight, tail0, tail1, tail2, y0, y1, y2};
+            for (size_t i = 0; i < 7; i++)
+                free(all[i]);
+            free_times(&t);
+        }
+}
+
+/* --- rows --------------------------------------------------------------------------- */
+
+static void test_norm_and_softmax_sum(void **unused)
+{
+    struct random random = random_seeded();
+    (void)unused;
+    for (size_t level = 0; kernels_at(level); level++)
+        for (size_t size = 1; size < 700; size += 1 + size / 3) {
+            const struct kernels *kernels = kernels_at(level);
+            float *x = random_floats(&random, size, 3), *w = random_floats(&random, size, 1);
+            float *y = allocate((size + 1) * sizeof *y);
+            double squares = 0, top = -INFINITY, sum = 0;
+            for (size_t i = 0; i < size; i++) {
+                squares += (double)x[i] * (double)x[i];
+                top = fmax(top, (double)x[i]);
+            }
+            y[size] = guard;
+            kernels->rms_norm(y, x, w, 1e-5f, size);
+            for (size_t i = 0; i < size; i++) {
+                sum += exp((double)x[i] - top);
+                double expected =
+                    (double)x[i] / sqrt(squares / (double)size + 1e-5) * (double)w[i];
+                assert_true(fabs((double)y[i] - expected) <= 1e-5 * fabs(expected) + 1e-30);
+            }
+            assert_true(y[size] == guard);
+            float actual_top, actual = kernels->sum_exp(&actual_top, x, size);
+            assert_true((double)actual_top == top);
+            assert_true(fabs((double)actual - sum) <= 1e-5 * sum);
+            free(x);
+            free(w);
+            free(y);
+        }
+}
+
+static void test_lookup(void **unused)
+{
+    (void)unused;
+    assert_string_equal(kernels_at(0)->name, "reference");
+    assert_null(kernels_by_name("no such level"));
+    setenv("TIDEMARK_CPU", "reference", 1);
+    assert_string_equal(kernels_best()->name, "reference");
+    unsetenv("TIDEMARK_CPU");
+    size_t levels = 0;
+    while (kernels_at(levels))
+        levels++;
+    assert_ptr_equal(kernels_best(), kernels_at(levels - 1));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rows_decode_to_the_same_bits),
+        cmocka_unit_test(test_products),
+        cmocka_unit_test(test_scan),
+        cmocka_unit_test(test_convolution),
+        cmocka_unit_test(test_norm_and_softmax_sum),
+        cmocka_unit_test(test_lookup),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
