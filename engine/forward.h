@@ -1,0 +1,53 @@
+/* forward.h: the forward pass over one or several independent lanes.
+ *
+ *     struct forward *forward = forward_new(model, kernels_best(), pool, &error);
+ *     struct forward_lane lane = {.state = state, .tokens = tokens, .count = n};
+ *     if (!forward_prefill(forward, &lane, 1, &error)) ...
+ *     ... choose a token from state->logits ...
+ *     if (!forward_decode(forward, &state, &token, 1, &error)) ...
+ *
+ * A token's result depends on its lane's state and tokens alone (kernels.h), so
+ * lanes may be grouped and stretches cut at will. Work memory is allocated once
+ * and does not depend on how much is read. */
+#ifndef TIDEMARK_ENGINE_FORWARD_H
+#define TIDEMARK_ENGINE_FORWARD_H
+
+#include "base/pool.h"
+#include "engine/state.h"
+
+/* Raised when this file's own arithmetic changes bits. */
+#define FORWARD_REVISION 1
+
+#define FORWARD_TAG_SIZE 64
+
+struct forward;
+
+/* A stretch of tokens for one lane. */
+struct forward_lane {
+    struct state *state;   /* in, out; its logits are those after the last token */
+    const int32_t *tokens; /* [count] */
+    size_t count;
+    float *bits;   /* NULL, or out [count]: surprise of each token, -log2 of the
+                      probability it had; 0 for the first token of an empty state */
+    float *logits; /* NULL, or out [count][V]: logits after each token */
+};
+
+/* Borrows all three. NULL and an error when out of memory. */
+struct forward *forward_new(const struct model *model, const struct kernels *kernels,
+                            struct pool *pool, struct error *error);
+void forward_free(struct forward *forward);
+
+/* Document text, prompts and question tails. Tokens out of range are refused
+ * with ERROR_MODEL before anything is computed. When the pool was cancelled:
+ * ERROR_INTERRUPTED, and the lanes' states hold nothing of use. */
+bool forward_prefill(struct forward *forward, const struct forward_lane *lanes, size_t count,
+                     struct error *error) WARN_UNUSED;
+
+/* One generated token for each lane. Same errors. */
+bool forward_decode(struct forward *forward, struct state *const *states, const int32_t *tokens,
+                    size_t lanes, struct error *error) WARN_UNUSED;
+
+/* The numerics tag: what, besides weights and input, the bits depend on. */
+void forward_tag(const struct forward *forward, char tag[FORWARD_TAG_SIZE]);
+
+#endif
