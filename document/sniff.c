@@ -1,0 +1,104 @@
+#include "document/sniff.h"
+
+#include "base/utf8.h"
+
+#include <string.h>
+
+struct signature {
+    const char *bytes;
+    size_t size, offset;
+    const char *name, *advice;
+};
+
+#define SIGNATURE(text, offset, name, advice)                                                      \
+    {                                                                                              \
+        text, sizeof(text) - 1, offset, name, advice                                               \
+    }
+
+/* A more particular signature stands before a more general one. */
+static const struct signature signatures[] = {
+    SIGNATURE("%PDF-", 0, "a PDF file", "convert it with pdftotext first"),
+    SIGNATURE("mimetypeapplication/epub+zip", 30, "an EPUB book",
+              "convert it with pandoc -t plain first"),
+    SIGNATURE("mimetypeapplication/vnd.oasis.opendocument", 30, "an OpenDocument file",
+              "save it as plain text first"),
+    SIGNATURE("[Content_Types].xml", 30, "an Office document", "save it as plain text first"),
+    SIGNATURE("PK\003\004", 0, "a ZIP archive", "unpack it first"),
+    SIGNATURE("PK\005\006", 0, "an empty ZIP archive", "give it a text file"),
+    SIGNATURE("\037\213", 0, "a gzip file", "unpack it with gunzip first"),
+    SIGNATURE("BZh", 0, "a bzip2 file", "unpack it with bunzip2 first"),
+    SIGNATURE("\3757zXZ\0", 0, "an xz file", "unpack it with unxz first"),
+    SIGNATURE("(\265/\375", 0, "a Zstandard file", "unpack it with unzstd first"),
+    SIGNATURE("7z\274\257\047\034", 0, "a 7-Zip archive", "unpack it first"),
+    SIGNATURE("ustar", 257, "a tar archive", "unpack it with tar first"),
+    SIGNATURE("\211PNG\r\n\032\n", 0, "a PNG image", "give it the text, not a picture of it"),
+    SIGNATURE("\377\330\377", 0, "a JPEG image", "give it the text, not a picture of it"),
+    SIGNATURE("GIF8", 0, "a GIF image", "give it the text, not a picture of it"),
+    SIGNATURE("AT&TFORM", 0, "a DjVu file", "convert it with djvutxt first"),
+    SIGNATURE("\177ELF", 0, "an ELF program or library", "give it a text file"),
+    SIGNATURE("SQLite format 3", 0, "an SQLite database", "give it a text file"),
+    SIGNATURE("GGUF", 0, "a GGUF model", "name it with --model, and give a text file to read"),
+    SIGNATURE("\320\317\021\340\241\261\032\341", 0, "an old Office document",
+              "save it as plain text first"),
+    SIGNATURE("\377\376\0\0", 0, "UTF-32 text", "convert it with iconv -f UTF-32 -t UTF-8 first"),
+    SIGNATURE("\0\0\376\377", 0, "UTF-32 text", "convert it with iconv -f UTF-32 -t UTF-8 first"),
+    SIGNATURE("\377\376", 0, "UTF-16 text", "convert it with iconv -f UTF-16 -t UTF-8 first"),
+    SIGNATURE("\376\377", 0, "UTF-16 text", "convert it with iconv -f UTF-16 -t UTF-8 first"),
+};
+
+/* The first letters of these are plain text that a document may well begin
+ * with; they count only when the rest is not text. */
+static bool may_be_text(const struct signature *signature)
+{
+    return strcmp(signature->bytes, "BZh") == 0 || strcmp(signature->bytes, "GIF8") == 0 ||
+           strcmp(signature->bytes, "ustar") == 0 || strcmp(signature->bytes, "GGUF") == 0;
+}
+
+static const struct signature *find_signature(const char *bytes, size_t size)
+{
+    for (size_t i = 0; i < sizeof signatures / sizeof *signatures; i++) {
+        const struct signature *s = &signatures[i];
+        if (s->offset + s->size <= size && memcmp(bytes + s->offset, s->bytes, s->size) == 0)
+            return s;
+    }
+    return NULL;
+}
+
+static size_t count_broken(const char *bytes, size_t size)
+{
+    size_t broken = 0;
+    for (size_t at = 0; at < size;) {
+        uint32_t rune;
+        size_t length;
+        enum utf8_status status = utf8_decode(&rune, &length, bytes + at, size - at);
+        if (status == UTF8_INCOMPLETE)
+            break;
+        if (status == UTF8_INVALID)
+            broken += length;
+        at += length;
+    }
+    return broken;
+}
+
+bool sniff_text(const char *path, const char *bytes, size_t size, struct error *error)
+{
+    bool nul = memchr(bytes, '\0', size) != NULL;
+    bool broken = count_broken(bytes, size) > size / 10;
+    const struct signature *signature = find_signature(bytes, size);
+    if (signature && (nul || broken || !may_be_text(signature)))
+        return error_set(error, ERROR_INPUT,
+                         "%.500s is %s: tidemark reads UTF-8 text and Markdown; %s", path,
+                         signature->name, signature->advice);
+    if (nul)
+        return error_set(error, ERROR_INPUT,
+                         "%.500s is a binary file (it holds NUL bytes): tidemark reads UTF-8 text "
+                         "and Markdown; convert it to text first",
+                         path);
+    if (broken)
+        return error_set(error, ERROR_INPUT,
+                         "%.500s is not UTF-8 text (more than a tenth of its beginning is "
+                         "something else): convert it with iconv -t UTF-8 first, or give a text "
+                         "file",
+                         path);
+    return true;
+}

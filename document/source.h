@@ -1,0 +1,58 @@
+/* source.h: the bytes of a file as lines of repaired UTF-8.
+ *
+ *     struct source *source = source_open(path, 0, &error);
+ *     while (source_next(source, &line, &error)) ...
+ *     source_close(source);
+ *
+ * LF, CR LF, CR and form feed end a line; a form feed turns the page, and does
+ * not count as a line end in line numbers, so that these are those of an editor.
+ * Soft hyphens, byte order marks and blanks at a line's end are dropped. Each
+ * broken sequence (one "maximal subpart") and each NUL becomes one U+FFFD.
+ * A line longer than SOURCE_PIECE bytes comes in pieces; a piece that is not the
+ * last of its line never ends in a blank, and a run of blanks that alone would
+ * fill a piece is cut down to its first.
+ *
+ * A decoder for other encodings goes between the bytes and the lines: it makes
+ * the same traces, with spans of unequal lengths. */
+#ifndef TIDEMARK_DOCUMENT_SOURCE_H
+#define TIDEMARK_DOCUMENT_SOURCE_H
+
+#include "base/hash.h"
+#include "document/trace.h"
+
+#define SOURCE_PIECE 65536
+
+struct source;
+
+struct source_line {
+    struct trace text;      /* without line end; the caller's, freed with trace_free */
+    struct position at;     /* of the piece's first byte */
+    struct position stop;   /* of the byte that ended the line: the LF of CR LF */
+    bool last;              /* this piece ends its line; the fields below are of that end */
+    bool ended;             /* by a line end, not by the file's end */
+    bool feed;              /* by a form feed */
+    bool soft_hyphen;       /* one was the line's last character */
+    size_t trailing_spaces; /* dropped at the line's end */
+};
+
+struct source_facts {
+    uint64_t bytes;   /* taken so far */
+    uint64_t lines;   /* given so far */
+    uint64_t pages;   /* the last with text on it */
+    uint64_t invalid; /* bytes that became U+FFFD */
+};
+
+/* `block` is how many bytes are read at a time: 0 for the usual, other values
+ * for tests, since the lines must not depend on it. NULL on failure. */
+struct source *source_open(const char *path, size_t block, struct error *error);
+
+/* The next line or piece. False at the end (ERROR_NONE) and on failure. */
+bool source_next(struct source *source, struct source_line *line, struct error *error) WARN_UNUSED;
+
+struct source_facts source_facts(const struct source *source);
+
+/* Of all the file's bytes, once source_next has come to the end. */
+struct hash source_hash(const struct source *source);
+void source_close(struct source *source);
+
+#endif
