@@ -1,0 +1,101 @@
+#include "app/command.h"
+#include "app/commands/commands.h"
+#include "app/quantity.h"
+#include "app/work/listing.h"
+#include "app/work/measuring.h"
+
+#include <stdio.h>
+
+struct bench_job {
+    unsigned rounds;
+    struct measuring_result result;
+    struct listing_model model;
+    unsigned threads;
+};
+
+static bool run_job(struct session *session, void *context, struct error *error)
+{
+    struct bench_job *job = context;
+    if (!listing_model(session, &job->model, error))
+        return false;
+    job->threads = pool_threads(session->pool);
+    return measuring_run(session, job->rounds, &job->result, error);
+}
+
+static void print_json(struct output *out, const struct bench_job *job)
+{
+    const struct measuring_result *result = &job->result;
+    const struct {
+        const char *key;
+        double value;
+    } numbers[] = {
+        {"prefill_tokens_per_s", result->prefill_tokens_per_s},
+        {"decode_tokens_per_s", result->decode_tokens_per_s},
+        {"decode_lanes8_tokens_per_s", result->decode_lanes8_tokens_per_s},
+        {"peak_flops", result->peak_flops},
+        {"peak_bytes_per_s", result->peak_bytes_per_s},
+        {"prefill_of_peak", result->prefill_of_peak},
+        {"decode_of_peak", result->decode_of_peak},
+        {"state_save_ms", result->state_save_ms},
+        {"state_load_ms", result->state_load_ms},
+    };
+    json_t *json =
+        json_pack("{s:o, s:s, s:s, s:s, s:i, s:s, s:I}", "model", output_json_text(job->model.name),
+                  "weights", result->weights, "backend", "cpu", "kernels", job->model.kernels,
+                  "threads", (int)job->threads, "peak_flops_kind", result->peak_flops_kind,
+                  "state_bytes", (json_int_t)result->state_bytes);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        if (json)
+            json_object_set_new(json, numbers[i].key, output_json_real(numbers[i].value, true));
+    output_json(out, json);
+}
+
+static void add_row(struct output_table *table, const char *what, const char *value,
+                    const char *unit, const char *beside)
+{
+    output_cell(table, what);
+    output_cell(table, value);
+    output_cell(table, unit);
+    output_cell(table, beside);
+}
+
+static void print_text(struct output *out, const struct bench_job *job)
+{
+    const struct measuring_result *result = &job->result;
+    struct output_table table = {.columns = 4, .right = 0x2};
+    char text[QUANTITY_SIZE], beside[96];
+    output_line(out, job->model.name);
+    output_format(out, ", %s, %s kernels, %u thread%s\n\n", result->weights, job->model.kernels,
+                  job->threads, job->threads == 1 ? "" : "s");
+    snprintf(beside, sizeof beside, "%.1f%% of peak", result->prefill_of_peak * 100);
+    add_row(&table, "reading", quantity_rate(text, result->prefill_tokens_per_s), "tokens/s",
+            beside);
+    snprintf(beside, sizeof beside, "%.1f%% of peak", result->decode_of_peak * 100);
+    add_row(&table, "answering, 1 lane", quantity_rate(text, result->decode_tokens_per_s),
+            "tokens/s", beside);
+    add_row(&table, "answering, 8 lanes", quantity_rate(text, result->decode_lanes8_tokens_per_s),
+            "tokens/s", "all together");
+    add_row(&table, "peak arithmetic", quantity_rate(text, result->peak_flops), "operations/s",
+            result->peak_flops_kind);
+    add_row(&table, "peak memory", quantity_rate(text, result->peak_bytes_per_s), "bytes/s",
+            "reading");
+    add_row(&table, "a state", quantity_bytes(text, (int64_t)result->state_bytes), "", "");
+    add_row(&table, "saving it", quantity_rate(text, result->state_save_ms), "ms", "");
+    add_row(&table, "loading it", quantity_rate(text, result->state_load_ms), "ms", "");
+    output_rows(out, &table);
+}
+
+int bench_run(const struct options *options)
+{
+    struct command command;
+    struct bench_job job = {.rounds = (unsigned)options->rounds};
+    struct error error = {0};
+    if (command_open(&command, options, &error) && command_do(&command, run_job, &job, &error)) {
+        if (options->json)
+            print_json(&command.out, &job);
+        else
+            print_text(&command.out, &job);
+    }
+    listing_model_free(&job.model);
+    return command_close(&command, &error);
+}

@@ -1,0 +1,17 @@
+/* commands.h: one function a command. Each prints for itself and returns the
+ * program's exit code. */
+#ifndef TIDEMARK_APP_COMMANDS_COMMANDS_H
+#define TIDEMARK_APP_COMMANDS_COMMANDS_H
+
+#include "app/options.h"
+
+int read_run(const struct options *options);
+int ls_run(const struct options *options);
+int show_run(const struct options *options);
+int ask_run(const struct options *options);
+int sum_run(const struct options *options);
+int rm_run(const struct options *options);
+int model_run(const struct options *options);
+int bench_run(const struct options *options);
+
+#endif

@@ -1,0 +1,141 @@
+#include "app/command.h"
+#include "app/commands/commands.h"
+#include "app/quantity.h"
+#include "app/work/listing.h"
+#include "app/work/reading.h"
+
+/* One document: one file, or all of them with --as. */
+struct read_job {
+    struct reading_options options;
+    struct reading_result result;
+    struct listing_document document;
+};
+
+static bool run_job(struct session *session, void *context, struct error *error)
+{
+    struct read_job *job = context;
+    return reading_run(session, &job->options, &job->result, error) &&
+           listing_document(session, job->result.document, false, &job->document, error);
+}
+
+static void print_json(struct output *out, const struct read_job *job)
+{
+    const struct reading_result *result = &job->result;
+    bool read = !job->options.text_only;
+    json_t *tokens = read ? json_integer(result->tokens) : json_null();
+    output_json(out, json_pack("{s:I, s:o, s:o, s:I, s:o, s:I, s:I, s:o, s:o}", "id",
+                               (json_int_t)result->document, "name",
+                               output_json_text(job->document.name), "path",
+                               output_json_text(job->document.path), "sections",
+                               (json_int_t)result->sections, "tokens", tokens, "tokens_read",
+                               (json_int_t)result->tokens_read, "resumed_at",
+                               (json_int_t)result->resumed_at, "seconds",
+                               output_json_real(result->seconds, true), "bits_per_token",
+                               output_json_real(result->bits / (double)result->tokens,
+                                                read && result->tokens > 0)));
+}
+
+static void print_reading(struct output *out, const struct reading_result *result)
+{
+    char count[QUANTITY_SIZE], rest[QUANTITY_SIZE], time[QUANTITY_SIZE], rate[QUANTITY_SIZE];
+    if (result->was_complete) {
+        output_format(out, "read before, %s tokens", quantity_count(count, result->tokens));
+    } else {
+        output_format(
+            out, "%s tokens read in %s (%s tokens/s)", quantity_count(count, result->tokens_read),
+            quantity_time(time, result->seconds),
+            quantity_rate(rate,
+                          result->seconds > 0 ? (double)result->tokens_read / result->seconds : 0));
+        if (result->resumed_at > 0)
+            output_format(out, ", from token %s on", quantity_count(rest, result->resumed_at));
+    }
+    if (result->tokens > 0)
+        output_format(out, ", %.2f bits a token", result->bits / (double)result->tokens);
+}
+
+static void print_text(struct output *out, const struct read_job *job)
+{
+    char count[QUANTITY_SIZE];
+    output_line(out, job->document.name);
+    output_format(out, ": %s section%s, ", quantity_count(count, job->result.sections),
+                  job->result.sections == 1 ? "" : "s");
+    if (job->options.text_only)
+        output_format(out, "%s characters, not read yet",
+                      quantity_count(count, job->document.characters));
+    else
+        print_reading(out, &job->result);
+    output_format(out, job->options.text_only ? "\nSee its outline: tidemark show "
+                                              : "\nAsk it: tidemark ask ");
+    output_word(out, job->document.name);
+    output_format(out, job->options.text_only ? "\n" : " \"...\"\n");
+}
+
+/* Says by which command the reading goes on. */
+static void add_remedy(const struct read_job *job, struct error *error)
+{
+    struct output line = {0};
+    struct error why = *error;
+    output_format(&line, "tidemark read ");
+    if (job->options.name) {
+        output_format(&line, "--as ");
+        output_word(&line, job->options.name);
+        output_format(&line, " ");
+    }
+    for (size_t i = 0; i < job->options.path_count; i++) {
+        output_format(&line, i ? " " : "");
+        output_word(&line, job->options.paths[i]);
+    }
+    if (line.error.kind == ERROR_NONE)
+        error_set(error, why.kind, "%s (%s)", why.text, line.text.data);
+    output_free(&line);
+}
+
+static bool read_document(struct command *command, const char *const *paths, size_t count,
+                          struct error *error)
+{
+    const struct options *options = command->options;
+    struct read_job job = {
+        .options = {.paths = paths,
+                    .path_count = count,
+                    .name = options->as_name,
+                    .text_only = options->no_model,
+                    .keep_every = options->keep_every,
+                    .mix = options->mix},
+    };
+    bool ok = command_do(command, run_job, &job, error);
+    if (ok) {
+        if (options->json)
+            print_json(&command->out, &job);
+        else
+            print_text(&command->out, &job);
+        ok = output_flush(&command->out, error);
+    } else if (error->kind == ERROR_INTERRUPTED) {
+        add_remedy(&job, error);
+    }
+    listing_document_free(&job.document);
+    return ok;
+}
+
+int read_run(const struct options *options)
+{
+    struct command command;
+    struct error error = {0};
+    int code = 0; /* of the first that failed */
+    if (!command_open(&command, options, &error))
+        return command_close(&command, &error);
+    const char *const *paths = (const char *const *)options->arguments;
+    size_t together = options->as_name ? options->argument_count : 1;
+    for (size_t i = 0; i < options->argument_count; i += together) {
+        struct error failure = {0};
+        if (read_document(&command, paths + i, together, &failure))
+            continue;
+        int failed = command_print_error(&failure);
+        if (failure.kind == ERROR_INTERRUPTED) {
+            code = failed;
+            break;
+        }
+        code = code ? code : failed;
+    }
+    int closed = command_close(&command, &error);
+    return code ? code : closed;
+}

@@ -1,0 +1,70 @@
+#include "app/command.h"
+#include "app/commands/commands.h"
+#include "app/quantity.h"
+#include "app/work/listing.h"
+
+struct rm_job {
+    const char *key;
+    struct listing_document document; /* as it was */
+};
+
+static bool run_job(struct session *session, void *context, struct error *error)
+{
+    struct rm_job *job = context;
+    int64_t id;
+    return listing_find(session, job->key, &id, NULL, error) &&
+           listing_document(session, id, false, &job->document, error) &&
+           listing_remove(session, id, error);
+}
+
+static void print_json(struct output *out, const struct listing_document *document)
+{
+    output_json(out, json_pack("{s:I, s:o, s:o, s:b, s:I}", "id", (json_int_t)document->id, "name",
+                               output_json_text(document->name), "path",
+                               output_json_text(document->path), "removed", 1, "state_bytes",
+                               (json_int_t)document->state_bytes));
+}
+
+static void print_text(struct output *out, const struct listing_document *document)
+{
+    char size[QUANTITY_SIZE];
+    output_format(out, "removed ");
+    output_line(out, document->name);
+    output_format(out, " and its states (%s); its source files are not touched\n",
+                  quantity_bytes(size, document->state_bytes));
+}
+
+static bool remove_document(struct command *command, const char *key, struct error *error)
+{
+    struct rm_job job = {.key = key};
+    bool ok = command_do(command, run_job, &job, error);
+    if (ok) {
+        if (command->options->json)
+            print_json(&command->out, &job.document);
+        else
+            print_text(&command->out, &job.document);
+        ok = output_flush(&command->out, error);
+    }
+    listing_document_free(&job.document);
+    return ok;
+}
+
+int rm_run(const struct options *options)
+{
+    struct command command;
+    struct error error = {0};
+    int code = 0; /* of the first that failed */
+    if (!command_open(&command, options, &error))
+        return command_close(&command, &error);
+    for (size_t i = 0; i < options->argument_count; i++) {
+        struct error failure = {0};
+        if (remove_document(&command, options->arguments[i], &failure))
+            continue;
+        int failed = command_print_error(&failure);
+        code = code ? code : failed;
+        if (failure.kind == ERROR_INTERRUPTED)
+            break;
+    }
+    int closed = command_close(&command, &error);
+    return code ? code : closed;
+}

@@ -1,0 +1,76 @@
+/* asking.h: a question about a document that has been read.
+ *
+ * Sections are ranked by the words of the question; each of the best starts a
+ * lane from its saved section state; the question is added, the lanes are decoded
+ * side by side, and the most confident answer wins. docs/ANSWERS.md says how each
+ * of these choices was measured. */
+#ifndef TIDEMARK_APP_WORK_ASKING_H
+#define TIDEMARK_APP_WORK_ASKING_H
+
+#include "app/work/session.h"
+#include "engine/sampler.h"
+
+#include <jansson.h>
+
+#define ASKING_MAX_LANES 64
+
+struct asking_options {
+    int64_t document;
+    const char *question;
+    int64_t section;    /* ask this section only; -1: find the best */
+    int64_t as_of;      /* answer from the prefix state at this section's end; -1: no */
+    bool reread;        /* read the passages again, question first */
+    size_t lanes;       /* how many of the best sections; 0: the measured default */
+    size_t max_tokens;  /* of an answer; 0: the default */
+    struct sampler_options sampler;
+    bool keep;          /* add question and answer to the library */
+};
+
+struct asking_quote {
+    char *text;
+    bool verified;
+    int64_t section; /* ordinal; -1 when not in the document */
+    int64_t page, line;
+};
+
+/* One lane: where it started from and what it answered. */
+struct asking_source {
+    int64_t section;
+    bool saved; /* a state that was there; false: made for this question */
+    enum states_kind kind;
+    int64_t token;
+    struct hash hash;
+    char *answer;           /* quotes included */
+    bool denied;            /* it says that the text does not say */
+    double log_probability; /* of the answer, natural log, summed over ... */
+    double lowest;          /* least of the summands */
+    size_t counted;         /* ... so many tokens */
+};
+
+struct asking_result {
+    bool found;          /* false: the document does not say */
+    char *answer;        /* NULL unless found; without the lines that quote */
+    int64_t section;     /* whose lane answered; with as_of: the last section read */
+    double confidence;   /* 0 to 1 */
+    struct asking_quote *quotes;
+    size_t quote_count;
+    struct asking_source *sources; /* lanes in order of rank */
+    size_t source_count;
+    int64_t tokens_reread;    /* document tokens fed for this question */
+    int64_t tokens_generated; /* all lanes */
+    double seconds;
+};
+
+bool asking_run(struct session *session, const struct asking_options *options,
+                struct asking_result *result, struct error *error) WARN_UNUSED;
+void asking_result_free(struct asking_result *result);
+
+/* The answer as `ask --json` prints it; NULL when out of memory. The caller owns
+ * the reference. */
+json_t *asking_json(struct session *session, const struct asking_options *options,
+                    const struct asking_result *result);
+
+/* True for the ways in which a model says that the text does not say. */
+bool asking_is_denial(const char *answer);
+
+#endif

@@ -1,0 +1,41 @@
+/* event.h: what work says while it runs. */
+#ifndef TIDEMARK_APP_WORK_EVENT_H
+#define TIDEMARK_APP_WORK_EVENT_H
+
+#include "base/error.h"
+
+#include <stdint.h>
+
+#define EVENT_TEXT_SIZE 512
+
+enum event_kind {
+    EVENT_PROGRESS,   /* progress is set; comes at most ten times a second */
+    EVENT_NOTE,       /* text: one line the user should know */
+    EVENT_OUTLINE,    /* the document's text and outline are in the library; progress
+                         holds its size and `text` one line about it */
+    EVENT_TOKEN,      /* text: the next piece of the answer, whole characters */
+    EVENT_CHECKPOINT, /* a state was kept: progress.section, .tokens */
+    EVENT_DONE,       /* the job has ended well */
+    EVENT_FAILED,     /* the job has ended; error is set */
+};
+
+struct event_progress {
+    const char *doing;       /* "reading", "making states", ... static text */
+    int64_t document;        /* id, or 0 */
+    int64_t section;         /* ordinal being worked on */
+    int64_t sections;        /* in all */
+    int64_t tokens;          /* done so far */
+    int64_t tokens_expected; /* in all, estimated; 0: unknown */
+    double tokens_per_second;
+    double seconds_left;     /* negative: unknown */
+};
+
+struct event {
+    enum event_kind kind;
+    struct event_progress progress;
+    struct error error;
+    char text[EVENT_TEXT_SIZE]; /* may hold document or model bytes: not fit for a
+                                   terminal before visible_append() */
+};
+
+#endif

@@ -1,0 +1,118 @@
+#include "app/work/grounding.h"
+
+#include "document/position.h"
+#include "document/quote.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct search {
+    struct asking_result *result;
+    int64_t skip; /* section that was searched first */
+    size_t open;  /* quotes not found yet */
+    struct error error;
+};
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\n' || c == '\t' || c == '\r';
+}
+
+/* Lines that begin with '>' are quotes, the rest is the answer. An answer that is
+ * nothing but a quote is the quote. */
+static bool split_answer(struct asking_result *result, const char *text, struct error *error)
+{
+    struct buffer answer = {0};
+    bool ok = buffer_append(&answer, "", 0, error);
+    for (const char *line = text; ok && *line;) {
+        size_t size = strcspn(line, "\n");
+        if (line[0] != '>')
+            ok = buffer_append(&answer, line, size + (line[size] == '\n'), error);
+        line += size + (line[size] == '\n');
+    }
+    while (ok && answer.size && is_blank(answer.data[answer.size - 1]))
+        answer.data[--answer.size] = '\0';
+    size_t begin = 0;
+    while (ok && is_blank(answer.data[begin]))
+        begin++;
+    if (ok && answer.data[begin] == '\0')
+        result->answer = strdup(text + strspn(text, "> \n"));
+    else if (ok)
+        result->answer = strdup(answer.data + begin);
+    buffer_free(&answer);
+    return ok && (result->answer || error_out_of_memory(error));
+}
+
+static bool copy_quotes(struct asking_result *result, const char *text, struct error *error)
+{
+    struct quote_list list = {0};
+    bool ok = quote_scan(&list, text, strlen(text), error);
+    result->quotes = ok ? calloc(list.count ? list.count : 1, sizeof *result->quotes) : NULL;
+    if (ok && !result->quotes)
+        ok = error_out_of_memory(error);
+    for (size_t i = 0; ok && i < list.count; i++) {
+        struct asking_quote *quote = &result->quotes[i];
+        quote->text = strndup(text + list.items[i].begin, list.items[i].end - list.items[i].begin);
+        quote->section = -1;
+        if (!quote->text)
+            ok = error_out_of_memory(error);
+        else
+            result->quote_count++;
+    }
+    quote_list_free(&list);
+    return ok;
+}
+
+/* Looks for the open quotes in one section. False stops the walk. */
+static bool search_section(void *context, const struct library_section *section)
+{
+    struct search *search = context;
+    if (section->ordinal == search->skip)
+        return true;
+    for (size_t i = 0; i < search->result->quote_count; i++) {
+        struct asking_quote *quote = &search->result->quotes[i];
+        size_t begin, end;
+        struct position position;
+        search->error.kind = ERROR_NONE;
+        if (quote->verified)
+            continue;
+        if (!quote_find(&begin, &end, section->text, section->text_size, quote->text,
+                        strlen(quote->text), &search->error)) {
+            if (search->error.kind != ERROR_NONE)
+                return false;
+            continue;
+        }
+        if (!position_find(&position, section->map, section->map_size, begin, &search->error))
+            return false;
+        quote->verified = true;
+        quote->section = section->ordinal;
+        quote->page = (int64_t)position.page;
+        quote->line = (int64_t)position.line;
+        search->open--;
+    }
+    return search->open > 0;
+}
+
+bool grounding_run(struct session *session, int64_t document, int64_t first, const char *text,
+                   struct asking_result *result, struct error *error)
+{
+    if (!split_answer(result, text, error) || !copy_quotes(result, text, error))
+        return false;
+    struct search search = {.result = result, .skip = -1, .open = result->quote_count};
+    struct library_section section;
+    if (search.open == 0)
+        return true;
+    if (!library_get_section(session->library, document, first, LIBRARY_TEXT | LIBRARY_MAP,
+                             &section, error))
+        return false;
+    bool go_on = search_section(&search, &section);
+    library_section_free(&section);
+    search.skip = first;
+    if (go_on && !library_each_section(session->library, document, LIBRARY_TEXT | LIBRARY_MAP,
+                                       search_section, &search, error))
+        return false;
+    if (search.error.kind == ERROR_NONE)
+        return true;
+    *error = search.error;
+    return false;
+}

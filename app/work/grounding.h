@@ -1,0 +1,12 @@
+/* grounding.h: what an answer quotes, looked up in the document. */
+#ifndef TIDEMARK_APP_WORK_GROUNDING_H
+#define TIDEMARK_APP_WORK_GROUNDING_H
+
+#include "app/work/asking.h"
+
+/* Splits the model's text into result->answer (without the lines that quote) and
+ * result->quotes, each looked up in section `first`, then in all others. */
+bool grounding_run(struct session *session, int64_t document, int64_t first, const char *text,
+                   struct asking_result *result, struct error *error) WARN_UNUSED;
+
+#endif

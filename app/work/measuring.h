@@ -1,0 +1,23 @@
+/* measuring.h: how fast the model runs here, beside what the machine can do. */
+#ifndef TIDEMARK_APP_WORK_MEASURING_H
+#define TIDEMARK_APP_WORK_MEASURING_H
+
+#include "app/work/session.h"
+
+struct measuring_result {
+    char weights[64];          /* model_weight_types() */
+    double prefill_tokens_per_s;       /* as `read` runs: bits per token included */
+    double decode_tokens_per_s;        /* one lane */
+    double decode_lanes8_tokens_per_s; /* sum of eight lanes */
+    const char *peak_flops_kind;       /* "amx-bf16", "avx512-bf16", "f32-fma" */
+    double peak_flops;                 /* multiply and add counted as two */
+    double peak_bytes_per_s;           /* reading a buffer of 1 GiB or more */
+    double prefill_of_peak, decode_of_peak; /* ratios within this run */
+    double state_bytes, state_save_ms, state_load_ms;
+};
+
+/* `rounds` (at least 1) timed rounds of everything, interleaved; medians. */
+bool measuring_run(struct session *session, unsigned rounds, struct measuring_result *result,
+                   struct error *error) WARN_UNUSED;
+
+#endif

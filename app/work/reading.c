@@ -1,0 +1,629 @@
+#include "app/work/reading.h"
+
+#include "app/work/ingest.h"
+#include "base/clock.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    PIECE = 256,  /* tokens between two looks at the clock */
+    TRIAL = 64,   /* tokens of the trial that the first estimate of time rests on */
+};
+
+#define CHARACTERS_PER_TOKEN 4.2 /* of English prose, until something is known */
+
+/* A reading on its way through a document. */
+struct walk {
+    struct session *session;
+    const struct reading_options *options;
+    struct reading_result *result;
+    struct library_document document;
+    struct library_reading reading;
+    struct state *state;
+    struct hash_stream *text; /* of every section read so far */
+    struct tokens tokens;     /* of the section being read */
+    float *bits;              /* [bits_capacity] */
+    size_t bits_capacity;
+    int64_t characters;       /* read so far, for the estimate */
+    int64_t last_kept;        /* token of the last prefix state */
+    double started;
+};
+
+/* --- text hashes -------------------------------------------------------------------- */
+
+static void add_to_hash(struct hash_stream *stream, const struct library_section *section)
+{
+    /* The size goes in too, so that where one section ends counts. */
+    unsigned char size[8];
+    for (int i = 0; i < 8; i++)
+        size[i] = (unsigned char)((uint64_t)section->text_size >> 8 * i);
+    hash_stream_add(stream, size, sizeof size);
+    hash_stream_add(stream, section->text, section->text_size);
+}
+
+static bool hash_sections(struct session *session, int64_t document, int64_t begin, int64_t end,
+                          struct hash_stream *stream, int64_t *characters, struct error *error)
+{
+    for (int64_t i = begin; i < end; i++) {
+        struct library_section section;
+        if (!library_get_section(session->library, document, i, LIBRARY_TEXT, &section, error))
+            return false;
+        add_to_hash(stream, &section);
+        if (characters)
+            *characters += section.characters;
+        library_section_free(&section);
+    }
+    return true;
+}
+
+bool reading_text_hash(struct session *session, int64_t document, int64_t section,
+                       struct hash *hash, struct error *error)
+{
+    struct hash_stream *stream = hash_stream_new();
+    if (!stream)
+        return error_out_of_memory(error);
+    bool ok = hash_sections(session, document, 0, section + 1, stream, NULL, error);
+    if (ok)
+        *hash = hash_stream_end(stream);
+    hash_stream_free(stream);
+    return ok;
+}
+
+/* --- prefix states ------------------------------------------------------------------ */
+
+/* Loads the last usable prefix state at or before `section`. One that does not fit
+ * is named in a note and the one before it is tried. *next: the section to go on
+ * with; 0 and an empty state when there is none. */
+static bool load_prefix(struct session *session, int64_t document, int64_t section,
+                        struct state *state, struct states_info *info, int64_t *next,
+                        struct error *error)
+{
+    *next = 0;
+    for (bool found = true; section >= 0;) {
+        struct hash text;
+        struct error refusal = {0};
+        if (!states_nearest_prefix(session->states, document, &session->fingerprint, section, info,
+                                   &found, error))
+            return false;
+        if (!found)
+            break;
+        section = info->place.section;
+        if (!reading_text_hash(session, document, section, &text, error))
+            return false;
+        if (session_load_state(session, &info->place, &text, state, info, &found, &refusal) &&
+            found) {
+            *next = section + 1;
+            return true;
+        }
+        if (refusal.kind != ERROR_NONE)
+            session_note(session, "%s", refusal.text);
+        section--;
+    }
+    state_reset(state);
+    *info = (struct states_info){0};
+    return true;
+}
+
+static bool feed(struct session *session, struct state *state, const struct tokens *tokens,
+                 struct error *error)
+{
+    struct forward_lane lane = {.state = state, .tokens = tokens->data, .count = tokens->count};
+    return forward_prefill(session->forward, &lane, 1, error);
+}
+
+bool reading_prefix(struct session *session, int64_t document, int64_t section,
+                    struct state *state, struct states_info *info, int64_t *tokens_reread,
+                    struct error *error)
+{
+    int64_t next;
+    *tokens_reread = 0;
+    if (!load_prefix(session, document, section, state, info, &next, error))
+        return false;
+    if (next == 0 && !feed(session, state, &session->preamble, error))
+        return false;
+    if (next <= section)
+        session_note(session,
+                     "no state is kept at the end of section %lld: reading on from %s%lld",
+                     (long long)section + 1, next ? "section " : "the beginning, section ",
+                     (long long)next + 1);
+    struct tokens tokens = {0};
+    bool ok = true;
+    for (; ok && next <= section; next++) {
+        struct library_section text;
+        tokens.count = 0;
+        ok = library_get_section(session->library, document, next, LIBRARY_TEXT, &text, error);
+        if (!ok)
+            break;
+        ok = session_encode(session, text.text, text.text_size, &tokens, error) &&
+             feed(session, state, &tokens, error);
+        *tokens_reread += (int64_t)tokens.count;
+        library_section_free(&text);
+    }
+    tokens_free(&tokens);
+    return ok;
+}
+
+/* --- section states ------------------------------------------------------------------ */
+
+/* Lanes of sections whose states are being made together. */
+struct batch {
+    struct session *session;
+    int64_t document;
+    struct forward_lane *lanes;
+    struct tokens *tokens;
+    struct states_info *infos;
+    const void **payloads;
+    size_t *sizes;
+    size_t *places; /* index of each in the caller's arrays */
+    size_t count;
+    size_t waiting; /* tokens not run yet */
+    int64_t total;
+};
+
+enum { BATCH_TOKENS = 2048 }; /* full passes, and still a sign of life now and then */
+
+static bool batch_new(struct batch *batch, size_t most, struct error *error)
+{
+    batch->lanes = calloc(most, sizeof *batch->lanes);
+    batch->tokens = calloc(most, sizeof *batch->tokens);
+    batch->infos = calloc(most, sizeof *batch->infos);
+    batch->payloads = calloc(most, sizeof *batch->payloads);
+    batch->sizes = calloc(most, sizeof *batch->sizes);
+    batch->places = calloc(most, sizeof *batch->places);
+    if (batch->lanes && batch->tokens && batch->infos && batch->payloads && batch->sizes &&
+        batch->places)
+        return true;
+    return error_out_of_memory(error);
+}
+
+static void batch_clear(struct batch *batch)
+{
+    for (size_t i = 0; i < batch->count; i++)
+        tokens_free(&batch->tokens[i]);
+    batch->count = batch->waiting = 0;
+}
+
+static void batch_free(struct batch *batch)
+{
+    batch_clear(batch);
+    free(batch->lanes);
+    free(batch->tokens);
+    free(batch->infos);
+    free((void *)(uintptr_t)batch->payloads);
+    free(batch->sizes);
+    free(batch->places);
+}
+
+/* Runs what waits and keeps the states; fills the caller's infos. */
+static bool batch_run(struct batch *batch, struct states_info *infos, struct error *error)
+{
+    struct session *session = batch->session;
+    if (batch->count == 0)
+        return true;
+    if (!forward_prefill(session->forward, batch->lanes, batch->count, error))
+        return false;
+    for (size_t i = 0; i < batch->count; i++) {
+        struct states_place *place = &batch->infos[i].place;
+        struct hash text = batch->infos[i].key.text;
+        const struct state *state = batch->lanes[i].state;
+        batch->infos[i] = session_info(session, batch->document, STATES_SECTION, place->section,
+                                       &text, state);
+        batch->payloads[i] = state->data;
+        batch->sizes[i] = state->floats * sizeof *state->data;
+    }
+    if (!states_put_many(session->states, batch->infos, batch->payloads, batch->sizes,
+                         batch->count, error))
+        return false;
+    for (size_t i = 0; i < batch->count; i++)
+        infos[batch->places[i]] = batch->infos[i];
+    batch_clear(batch);
+    return true;
+}
+
+static bool batch_add(struct batch *batch, size_t place, const struct library_section *section,
+                      struct state *state, struct error *error)
+{
+    struct tokens *tokens = &batch->tokens[batch->count];
+    *tokens = (struct tokens){0};
+    const struct tokens *preamble = &batch->session->preamble;
+    for (size_t i = 0; i < preamble->count; i++)
+        if (!tokens_append(tokens, preamble->data[i], error))
+            return false;
+    state_reset(state);
+    batch->places[batch->count] = place;
+    batch->infos[batch->count].place.section = section->ordinal;
+    batch->infos[batch->count].key.text = section->text_hash;
+    batch->count++; /* from here on batch_clear frees the tokens */
+    if (!session_encode(batch->session, section->text, section->text_size, tokens, error))
+        return false;
+    batch->lanes[batch->count - 1] =
+        (struct forward_lane){.state = state, .tokens = tokens->data, .count = tokens->count};
+    batch->waiting += tokens->count;
+    batch->total += (int64_t)(tokens->count - preamble->count);
+    return true;
+}
+
+/* Loads one section's state, or adds it to the batch. */
+static bool load_or_add(struct batch *batch, size_t place, int64_t ordinal, struct state *state,
+                        struct states_info *info, bool *saved, struct error *error)
+{
+    struct session *session = batch->session;
+    struct library_section section;
+    struct error refusal = {0};
+    struct states_place where =
+        session_place(session, batch->document, STATES_SECTION, ordinal);
+    if (!library_get_section(session->library, batch->document, ordinal, LIBRARY_TEXT, &section,
+                             error))
+        return false;
+    bool ok = true;
+    *saved = false;
+    if (!session_load_state(session, &where, &section.text_hash, state, info, saved, &refusal)) {
+        session_note(session, "%s", refusal.text);
+        *saved = false;
+    }
+    if (!*saved)
+        ok = batch_add(batch, place, &section, state, error);
+    library_section_free(&section);
+    return ok;
+}
+
+bool reading_section_states(struct session *session, int64_t document, const int64_t *sections,
+                            size_t count, struct state *const *states, struct states_info *infos,
+                            bool *from_saved, int64_t *tokens_reread, struct error *error)
+{
+    struct batch batch = {.session = session, .document = document};
+    double started = clock_seconds();
+    bool ok = batch_new(&batch, count ? count : 1, error);
+    for (size_t i = 0; ok && i < count; i++) {
+        ok = load_or_add(&batch, i, sections[i], states[i], &infos[i], &from_saved[i], error);
+        if (!ok || batch.waiting < BATCH_TOKENS)
+            continue;
+        ok = batch_run(&batch, infos, error);
+        struct event_progress progress = {
+            .doing = "making section states",
+            .document = document,
+            .section = sections[i],
+            .sections = (int64_t)count,
+            .tokens = batch.total,
+            .tokens_per_second = (double)batch.total / fmax(clock_seconds() - started, 1e-6),
+            .seconds_left = -1,
+        };
+        session_progress(session, &progress);
+    }
+    ok = ok && batch_run(&batch, infos, error);
+    *tokens_reread = batch.total;
+    batch_free(&batch);
+    return ok;
+}
+
+/* --- a reading -------------------------------------------------------------------------- */
+
+/* Surprise is kept in 1/256 bit, 16 bits a token, little-endian. */
+static bool encode_surprise(struct buffer *out, const float *bits, size_t count,
+                            struct error *error)
+{
+    if (!buffer_reserve(out, 2 * count, error))
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        double scaled = floor((double)bits[i] * 256 + 0.5);
+        unsigned value = scaled > 65535 ? 65535u : scaled > 0 ? (unsigned)scaled : 0u;
+        out->data[out->size++] = (char)(value & 255);
+        out->data[out->size++] = (char)(value >> 8);
+    }
+    return true;
+}
+
+/* The tokens that the document will have, from what is known of it so far. */
+static int64_t expected_tokens(const struct walk *w)
+{
+    double per_token = CHARACTERS_PER_TOKEN;
+    if (w->characters > 2000 && w->state->tokens > 0)
+        per_token = (double)w->characters / (double)w->state->tokens;
+    double left = (double)(w->document.characters - w->characters);
+    return (int64_t)w->state->tokens + (int64_t)(left / per_token);
+}
+
+static void report(struct walk *w, int64_t section)
+{
+    double rate = (double)w->result->tokens_read / fmax(clock_seconds() - w->started, 1e-6);
+    int64_t expected = expected_tokens(w);
+    struct event_progress progress = {
+        .doing = "reading",
+        .document = w->document.id,
+        .section = section,
+        .sections = w->document.sections,
+        .tokens = (int64_t)w->state->tokens,
+        .tokens_expected = expected,
+        .tokens_per_second = rate,
+        .seconds_left =
+            w->result->tokens_read ? (double)(expected - (int64_t)w->state->tokens) / rate : -1,
+    };
+    session_progress(w->session, &progress);
+}
+
+static bool reserve_bits(struct walk *w, size_t count, struct error *error)
+{
+    if (count <= w->bits_capacity)
+        return true;
+    float *bits = realloc(w->bits, count * sizeof *bits);
+    if (!bits)
+        return error_out_of_memory(error);
+    w->bits = bits;
+    w->bits_capacity = count;
+    return true;
+}
+
+/* Feeds the section's tokens piece by piece, filling w->bits. */
+static bool read_tokens(struct walk *w, int64_t section, struct error *error)
+{
+    if (!reserve_bits(w, w->tokens.count, error))
+        return false;
+    for (size_t at = 0; at < w->tokens.count; at += PIECE) {
+        size_t count = w->tokens.count - at < PIECE ? w->tokens.count - at : PIECE;
+        struct forward_lane lane = {.state = w->state,
+                                    .tokens = w->tokens.data + at,
+                                    .count = count,
+                                    .bits = w->bits + at};
+        if (!forward_prefill(w->session->forward, &lane, 1, error))
+            return false;
+        w->result->tokens_read += (int64_t)count;
+        report(w, section);
+    }
+    return true;
+}
+
+static bool keep_state(struct walk *w, int64_t section, struct error *error)
+{
+    bool last = section + 1 == w->document.sections;
+    int64_t since = (int64_t)w->state->tokens - w->last_kept;
+    if (!last && since < w->options->keep_every)
+        return true;
+    struct hash text = hash_stream_end(w->text);
+    struct states_info info =
+        session_info(w->session, w->document.id, STATES_PREFIX, section, &text, w->state);
+    if (!states_put(w->session->states, &info, w->state->data,
+                    w->state->floats * sizeof *w->state->data, error))
+        return false;
+    w->last_kept = (int64_t)w->state->tokens;
+    struct event event = {.kind = EVENT_CHECKPOINT,
+                          .progress = {.doing = "reading",
+                                       .document = w->document.id,
+                                       .section = section,
+                                       .tokens = (int64_t)w->state->tokens}};
+    session_emit(w->session, &event);
+    return true;
+}
+
+static bool put_section(struct walk *w, int64_t section, struct error *error)
+{
+    struct buffer surprise = {0};
+    double bits = 0;
+    for (size_t i = 0; i < w->tokens.count; i++)
+        bits += (double)w->bits[i];
+    bool ok = encode_surprise(&surprise, w->bits, w->tokens.count, error);
+    struct library_section_reading row = {
+        .section = section,
+        .tokens = (int64_t)w->tokens.count,
+        .end_token = (int64_t)w->state->tokens,
+        .bits = bits,
+        .surprise = surprise.data,
+        .surprise_size = surprise.size,
+    };
+    w->reading.sections = section + 1;
+    w->reading.tokens = (int64_t)w->state->tokens;
+    w->reading.bits += bits;
+    w->reading.updated_at = clock_unix_time();
+    struct library *library = w->session->library;
+    ok = ok && library_begin(library, error);
+    if (ok) {
+        ok = library_put_section_reading(library, w->reading.id, &row, error) &&
+             library_put_reading(library, &w->reading, error) && library_commit(library, error);
+        if (!ok)
+            library_rollback(library);
+    }
+    buffer_free(&surprise);
+    return ok;
+}
+
+static bool read_section(struct walk *w, int64_t ordinal, struct error *error)
+{
+    struct library_section section;
+    if (!library_get_section(w->session->library, w->document.id, ordinal, LIBRARY_TEXT, &section,
+                             error))
+        return false;
+    w->tokens.count = 0;
+    bool ok = session_encode(w->session, section.text, section.text_size, &w->tokens, error) &&
+              read_tokens(w, ordinal, error);
+    if (ok) {
+        add_to_hash(w->text, &section);
+        w->characters += section.characters;
+    }
+    library_section_free(&section);
+    /* State first, library second: a crash between them leaves an orphan at worst. */
+    return ok && keep_state(w, ordinal, error) && put_section(w, ordinal, error);
+}
+
+/* How long 64 tokens take here, on a lane of their own. */
+static bool trial(struct session *session, double *tokens_per_second, struct error *error)
+{
+    struct state *state = state_new(&session->model->shape, error);
+    if (!state)
+        return false;
+    int32_t tokens[TRIAL] = {0};
+    float bits[TRIAL];
+    struct forward_lane lane = {.state = state, .tokens = tokens, .count = TRIAL, .bits = bits};
+    double begin = clock_seconds();
+    bool ok = forward_prefill(session->forward, &lane, 1, error);
+    *tokens_per_second = TRIAL / fmax(clock_seconds() - begin, 1e-9);
+    state_free(state);
+    return ok;
+}
+
+static void format_duration(char text[64], double seconds)
+{
+    long long s = (long long)(seconds + 0.5);
+    if (s < 100)
+        snprintf(text, 64, "%lld seconds", s > 0 ? s : 1);
+    else if (s < 6000)
+        snprintf(text, 64, "%lld minutes", (s + 30) / 60);
+    else
+        snprintf(text, 64, "%lld hours %lld minutes", s / 3600, s % 3600 / 60);
+}
+
+static void announce(struct session *session, const struct library_document *document,
+                     int64_t tokens, double seconds)
+{
+    struct event event = {.kind = EVENT_OUTLINE,
+                          .progress = {.doing = "reading",
+                                       .document = document->id,
+                                       .sections = document->sections,
+                                       .tokens_expected = tokens,
+                                       .seconds_left = seconds}};
+    char time[64] = "", plan[160] = "";
+    if (seconds >= 0) {
+        format_duration(time, seconds);
+        snprintf(plan, sizeof plan, "; about %lld tokens to read, about %s", (long long)tokens,
+                 time);
+    }
+    snprintf(event.text, sizeof event.text, "%.200s: %lld characters in %lld section%s%s",
+             document->name, (long long)document->characters, (long long)document->sections,
+             document->sections == 1 ? "" : "s", plan);
+    session_emit(session, &event);
+}
+
+/* Numerics may change only on request, and for good. */
+static bool check_numerics(struct walk *w, const struct states_info *info, struct error *error)
+{
+    if (strcmp(info->numerics, w->session->tag) == 0)
+        return true;
+    if (!w->options->mix)
+        return error_set(error, ERROR_USAGE,
+                         "this document was read with %s, and this program now computes with %s: "
+                         "use --mix to go on from its states all the same, or --kernels to choose "
+                         "the former",
+                         info->numerics, w->session->tag);
+    w->reading.mixed = true;
+    return true;
+}
+
+/* Finds where to go on and brings state, hash and reading there. */
+static bool resume(struct walk *w, int64_t *next, struct error *error)
+{
+    struct session *session = w->session;
+    struct states_info info;
+    bool found;
+    if (!library_get_reading(session->library, w->document.id, session->model_id, &w->reading,
+                             &found, error))
+        return false;
+    if (!found)
+        w->reading = (struct library_reading){.document = w->document.id,
+                                              .model = session->model_id};
+    else if (w->reading.sections > w->document.sections)
+        w->reading.sections = w->document.sections;
+    if (!load_prefix(session, w->document.id, w->reading.sections - 1, w->state, &info, next,
+                     error))
+        return false;
+    if (*next && *next < w->document.sections && !check_numerics(w, &info, error))
+        return false;
+    if (!hash_sections(session, w->document.id, 0, *next, w->text, &w->characters, error))
+        return false;
+    w->result->resumed_at = info.token;
+    w->last_kept = info.token;
+    if (found && *next < w->reading.sections) {
+        if (!library_cut_reading(session->library, w->reading.id, *next, error))
+            return false;
+        library_reading_free(&w->reading);
+        return library_get_reading(session->library, w->document.id, session->model_id,
+                                   &w->reading, &found, error);
+    }
+    return true;
+}
+
+static bool begin_reading(struct walk *w, int64_t next, struct error *error)
+{
+    struct session *session = w->session;
+    double rate;
+    if (!trial(session, &rate, error))
+        return false;
+    int64_t left = expected_tokens(w) - (int64_t)w->state->tokens;
+    announce(session, &w->document, left, (double)left / rate);
+    free(w->reading.numerics);
+    w->reading.numerics = strdup(session->tag);
+    if (!w->reading.numerics)
+        return error_out_of_memory(error);
+    w->started = clock_seconds();
+    if (next == 0) {
+        w->reading.sections = w->reading.tokens = 0;
+        w->reading.bits = 0;
+        if (!feed(session, w->state, &session->preamble, error))
+            return false;
+        w->result->tokens_read += (int64_t)session->preamble.count;
+    }
+    w->reading.updated_at = clock_unix_time();
+    return library_put_reading(session->library, &w->reading, error);
+}
+
+static bool read_on(struct walk *w, struct error *error)
+{
+    int64_t next;
+    if (!resume(w, &next, error))
+        return false;
+    if (next == w->document.sections) {
+        w->result->was_complete = true;
+    } else if (!begin_reading(w, next, error)) {
+        return false;
+    }
+    for (; next < w->document.sections; next++)
+        if (!read_section(w, next, error)) {
+            if (error->kind == ERROR_INTERRUPTED)
+                error_set(error, ERROR_INTERRUPTED,
+                          "interrupted in section %lld of %lld; the state at token %lld is kept: "
+                          "read it again to go on from there",
+                          (long long)next + 1, (long long)w->document.sections,
+                          (long long)w->last_kept);
+            return false;
+        }
+    w->result->seconds = w->started > 0 ? clock_seconds() - w->started : 0;
+    w->result->tokens = (int64_t)w->state->tokens;
+    w->result->bits = w->reading.bits;
+    return true;
+}
+
+static bool read_document(struct session *session, const struct reading_options *options,
+                          struct reading_result *result, struct error *error)
+{
+    struct walk w = {.session = session, .options = options, .result = result};
+    if (!library_get_document(session->library, result->document, &w.document, error))
+        return false;
+    result->sections = w.document.sections;
+    bool ok = true;
+    if (options->text_only) {
+        announce(session, &w.document, 0, -1);
+    } else {
+        ok = session_need_model(session, error);
+        w.text = ok ? hash_stream_new() : NULL;
+        w.state = ok ? state_new(&session->model->shape, error) : NULL;
+        if (ok && !w.text)
+            ok = error_out_of_memory(error);
+        ok = ok && w.state && read_on(&w, error);
+    }
+    library_document_free(&w.document);
+    library_reading_free(&w.reading);
+    state_free(w.state);
+    hash_stream_free(w.text);
+    tokens_free(&w.tokens);
+    free(w.bits);
+    return ok;
+}
+
+bool reading_run(struct session *session, const struct reading_options *options,
+                 struct reading_result *result, struct error *error)
+{
+    *result = (struct reading_result){0};
+    return ingest_run(session, options->paths, options->path_count, options->name,
+                      &result->document, error) &&
+           read_document(session, options, result, error);
+}

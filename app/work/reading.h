@@ -1,0 +1,54 @@
+/* reading.h: a file becomes a document in the library, and a model reads it.
+ *
+ * First text and outline, then section by section: tokens, surprise, and a prefix
+ * state at section ends. A state is written before the library says so; killed at
+ * any moment, what was read since the last state is read again. */
+#ifndef TIDEMARK_APP_WORK_READING_H
+#define TIDEMARK_APP_WORK_READING_H
+
+#include "app/work/session.h"
+
+struct reading_options {
+    const char *const *paths; /* the files of one document, in order */
+    size_t path_count;
+    const char *name;   /* --as, or NULL: the first file's name without folder */
+    bool text_only;     /* --no-model: text and outline, no reading */
+    int64_t keep_every; /* tokens between states; 0: at every section's end */
+    bool mix;           /* go on under other numerics than before */
+};
+
+struct reading_result {
+    int64_t document;
+    int64_t sections;
+    int64_t tokens;      /* of the whole document, preamble included; 0 with text_only */
+    int64_t tokens_read; /* by this run */
+    int64_t resumed_at;  /* token at which this run began */
+    double seconds;      /* spent reading */
+    double bits;         /* of the whole document */
+    bool was_complete;   /* nothing was left to do */
+};
+
+bool reading_run(struct session *session, const struct reading_options *options,
+                 struct reading_result *result, struct error *error) WARN_UNUSED;
+
+/* The running hash of a document's text up to the end of `section`: the `text` of
+ * a prefix state's key. */
+bool reading_text_hash(struct session *session, int64_t document, int64_t section,
+                       struct hash *hash, struct error *error) WARN_UNUSED;
+
+/* Brings `state` to the end of `section`: from the prefix state there, or from the
+ * nearest earlier one (or the beginning), reading on from it. *info is that of the
+ * saved state used (token 0: none), *tokens_reread what had to be read again. */
+bool reading_prefix(struct session *session, int64_t document, int64_t section,
+                    struct state *state, struct states_info *info, int64_t *tokens_reread,
+                    struct error *error) WARN_UNUSED;
+
+/* Loads the section states of `count` sections into states[0..count), making and
+ * keeping those that are not there, side by side. from_saved[i] says which were
+ * there; *tokens_reread counts document tokens read for the others. */
+bool reading_section_states(struct session *session, int64_t document, const int64_t *sections,
+                            size_t count, struct state *const *states, struct states_info *infos,
+                            bool *from_saved, int64_t *tokens_reread,
+                            struct error *error) WARN_UNUSED;
+
+#endif

@@ -1,0 +1,230 @@
+#include "app/work/session.h"
+
+#include "base/clock.h"
+#include "document/document.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PROGRESS_INTERVAL 0.1 /* seconds */
+
+/* --- opening --------------------------------------------------------------------- */
+
+static bool open_stores(struct session *session, struct error *error)
+{
+    struct buffer folder = {0};
+    bool ok = place_library(&folder, session->options.library, error) &&
+              library_open(&session->library, folder.data, error) &&
+              states_open(&session->states, folder.data, error);
+    buffer_free(&folder);
+    return ok;
+}
+
+bool session_open(struct session *session, const struct session_options *options,
+                  const atomic_bool *cancel,
+                  void (*emit)(void *context, const struct event *event), void *context,
+                  struct error *error)
+{
+    *session = (struct session){
+        .options = *options, .cancel = cancel, .emit = emit, .emit_context = context};
+    if (open_stores(session, error))
+        return true;
+    session_close(session);
+    return false;
+}
+
+void session_close(struct session *session)
+{
+    forward_free(session->forward);
+    model_close(session->model);
+    pool_free(session->pool);
+    tokens_free(&session->preamble);
+    states_close(session->states);
+    library_close(session->library);
+    *session = (struct session){0};
+}
+
+/* --- the model ------------------------------------------------------------------- */
+
+/* The fingerprint from the library's notes when the file is the same version,
+ * else from the file itself. */
+static bool find_fingerprint(struct session *session, struct error *error)
+{
+    const struct file_identity *identity = &gguf_map(session->model->file)->identity;
+    bool found;
+    if (!library_get_fingerprint(session->library, identity, &session->fingerprint, &found, error))
+        return false;
+    if (found)
+        return true;
+    session->fingerprint = model_fingerprint(session->model);
+    return library_put_fingerprint(session->library, identity, &session->fingerprint, error);
+}
+
+static bool choose_kernels(const struct session *session, const struct kernels **kernels,
+                           struct error *error)
+{
+    const char *name = session->options.kernels;
+    *kernels = name ? kernels_by_name(name) : kernels_best();
+    if (*kernels)
+        return true;
+    char known[128] = "";
+    for (size_t i = 0, used = 0; kernels_at(i); i++)
+        used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "",
+                                 kernels_at(i)->name);
+    return error_set(error, ERROR_USAGE, "no kernels named %.40s run here; there are: %s", name,
+                     known);
+}
+
+static bool prepare_model(struct session *session, const char *path, struct error *error)
+{
+    const struct kernels *kernels;
+    if (!choose_kernels(session, &kernels, error) || !model_open(&session->model, path, error) ||
+        !find_fingerprint(session, error))
+        return false;
+    session->pool = pool_new(session->options.threads, error);
+    if (!session->pool)
+        return false;
+    pool_set_cancel(session->pool, session->cancel);
+    session->forward = forward_new(session->model, kernels, session->pool, error);
+    if (!session->forward)
+        return false;
+    forward_tag(session->forward, session->tag);
+    if (!prompt_preamble(&session->model->prompt, session->model->tokenizer, &session->preamble,
+                         error))
+        return false;
+    session->preamble_hash = hash_of(session->preamble.data,
+                                     session->preamble.count * sizeof *session->preamble.data);
+    if (tokenizer_warning(session->model->tokenizer))
+        session_note(session, "%s", tokenizer_warning(session->model->tokenizer));
+    return library_touch_model(session->library, &session->fingerprint, session->model->name, path,
+                               &session->model_id, error);
+}
+
+bool session_need_model(struct session *session, struct error *error)
+{
+    if (session->forward)
+        return true;
+    struct buffer path = {0};
+    bool ok = place_model(&path, &session->model_source, session->options.model, error) &&
+              prepare_model(session, path.data, error);
+    buffer_free(&path);
+    if (!ok) { /* half a model is none: a later call begins anew */
+        forward_free(session->forward);
+        model_close(session->model);
+        pool_free(session->pool);
+        tokens_free(&session->preamble);
+        session->forward = NULL;
+        session->model = NULL;
+        session->pool = NULL;
+    }
+    return ok;
+}
+
+bool session_known_model(struct session *session, int64_t *id, struct hash *fingerprint,
+                         bool *known, struct error *error)
+{
+    *known = false;
+    if (session->forward) {
+        *id = session->model_id;
+        *fingerprint = session->fingerprint;
+        *known = true;
+        return true;
+    }
+    struct buffer path = {0};
+    struct error ignored;
+    struct file_identity identity;
+    enum place_source source;
+    bool ok = true, found = false;
+    if (place_model(&path, &source, session->options.model, &ignored) &&
+        file_identify(&identity, path.data, &ignored))
+        ok = library_get_fingerprint(session->library, &identity, fingerprint, &found, error) &&
+             (!found || library_find_model(session->library, fingerprint, id, known, error));
+    buffer_free(&path);
+    return ok;
+}
+
+/* --- events ---------------------------------------------------------------------- */
+
+bool session_cancelled(const struct session *session)
+{
+    return session->cancel && atomic_load_explicit(session->cancel, memory_order_relaxed);
+}
+
+void session_emit(struct session *session, const struct event *event)
+{
+    if (session->emit)
+        session->emit(session->emit_context, event);
+}
+
+void session_note(struct session *session, const char *format, ...)
+{
+    struct event event = {.kind = EVENT_NOTE};
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(event.text, sizeof event.text, format, arguments);
+    va_end(arguments);
+    session_emit(session, &event);
+}
+
+void session_progress(struct session *session, const struct event_progress *progress)
+{
+    double now = clock_seconds();
+    if (now - session->last_progress < PROGRESS_INTERVAL)
+        return;
+    session->last_progress = now;
+    struct event event = {.kind = EVENT_PROGRESS, .progress = *progress};
+    session_emit(session, &event);
+}
+
+/* --- states ---------------------------------------------------------------------- */
+
+struct states_key session_key(const struct session *session, const struct hash *text)
+{
+    return (struct states_key){
+        .format = STATE_FORMAT,
+        .tokenizer = TOKENIZER_VERSION,
+        .normalizer = DOCUMENT_NORMALIZER,
+        .preamble = session->preamble_hash,
+        .text = *text,
+    };
+}
+
+struct states_place session_place(const struct session *session, int64_t document,
+                                  enum states_kind kind, int64_t section)
+{
+    return (struct states_place){document, session->fingerprint, kind, section};
+}
+
+struct states_info session_info(const struct session *session, int64_t document,
+                                enum states_kind kind, int64_t section, const struct hash *text,
+                                const struct state *state)
+{
+    struct states_info info = {
+        .place = session_place(session, document, kind, section),
+        .key = session_key(session, text),
+        .token = (int64_t)state->tokens,
+    };
+    snprintf(info.numerics, sizeof info.numerics, "%s", session->tag);
+    return info;
+}
+
+bool session_load_state(struct session *session, const struct states_place *place,
+                        const struct hash *text, struct state *state, struct states_info *info,
+                        bool *found, struct error *error)
+{
+    struct states_key key = session_key(session, text);
+    if (!states_get(session->states, place, &key, info, state->data,
+                    state->floats * sizeof *state->data, found, error))
+        return false;
+    if (*found)
+        state->tokens = (size_t)info->token;
+    return true;
+}
+
+bool session_encode(struct session *session, const char *text, size_t size, struct tokens *tokens,
+                    struct error *error)
+{
+    return tokenizer_encode(session->model->tokenizer, text, size, tokens, error);
+}

@@ -1,0 +1,34 @@
+/* summarizing.h: each section from its state, then the whole from the parts. */
+#ifndef TIDEMARK_APP_WORK_SUMMARIZING_H
+#define TIDEMARK_APP_WORK_SUMMARIZING_H
+
+#include "app/work/session.h"
+
+struct summarizing_options {
+    int64_t document;
+    int64_t section;   /* this section only; -1: the whole document */
+    int64_t so_far;    /* the story up to this section's end, from the prefix state; -1: no */
+    size_t max_tokens; /* of one summary; 0: the default */
+};
+
+struct summarizing_part {
+    int64_t section;
+    char *text;
+    bool kept; /* it was in the library already */
+};
+
+struct summarizing_result {
+    char *text; /* of what was asked for */
+    bool kept;  /* it was in the library already */
+    struct summarizing_part *parts; /* of a whole document: its sections in order */
+    size_t part_count;
+    int64_t tokens_reread;
+    int64_t tokens_generated;
+    double seconds;
+};
+
+bool summarizing_run(struct session *session, const struct summarizing_options *options,
+                     struct summarizing_result *result, struct error *error) WARN_UNUSED;
+void summarizing_result_free(struct summarizing_result *result);
+
+#endif
