@@ -1,0 +1,109 @@
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "store/library_private.h"
+
+void library_question_free(struct library_question *question)
+{
+    free(question->scope);
+    free(question->question);
+    free(question->answer);
+    free(question->detail);
+    *question = (struct library_question){0};
+}
+
+bool library_add_question(struct library *library, const struct library_question *question,
+                          int64_t *id, struct error *error)
+{
+    struct db_query query;
+    db_prepare(&query, &library->db, "keep a question",
+               "INSERT INTO question (document, model, asked_at, scope, question, answer, detail)"
+               " VALUES (?, ?, ?, ?, ?, ?, ?)");
+    db_bind_int(&query, question->document);
+    db_bind_int(&query, question->model);
+    db_bind_int(&query, question->asked_at);
+    db_bind_text(&query, question->scope);
+    db_bind_text(&query, question->question);
+    db_bind_text(&query, question->answer);
+    db_bind_text(&query, question->detail);
+    bool ok = db_run(&query, error);
+    *id = ok ? sqlite3_last_insert_rowid(library->db.handle) : 0;
+    return ok;
+}
+
+static void read_question(struct db_query *query, struct library_question *question)
+{
+    *question = (struct library_question){
+        .id = db_get_int(query, 1, INT64_MAX),
+    };
+    question->model = db_get_int(query, 1, INT64_MAX);
+    question->asked_at = db_get_int(query, INT64_MIN, INT64_MAX);
+    question->scope = db_get_text(query, NULL);
+    question->question = db_get_text(query, NULL);
+    question->answer = db_get_optional_text(query, NULL);
+    question->detail = db_get_text(query, NULL);
+}
+
+bool library_each_question(struct library *library, int64_t document, library_question_visit *visit,
+                           void *context, struct error *error)
+{
+    struct db_query query;
+    db_prepare(&query, &library->db, "list the questions",
+               "SELECT id, model, asked_at, scope, question, answer, detail FROM question"
+               " WHERE document = ? ORDER BY id");
+    db_bind_int(&query, document);
+    for (bool more = true; more && db_row(&query);) {
+        struct library_question question;
+        read_question(&query, &question);
+        question.document = document;
+        if (db_ok(&query))
+            more = visit(context, &question);
+        library_question_free(&question);
+    }
+    return db_finish(&query, error);
+}
+
+bool library_get_summary(struct library *library, int64_t document, int64_t model,
+                         enum library_summary_kind kind, int64_t section,
+                         const struct hash *made_from, struct buffer *text, bool *found,
+                         struct error *error)
+{
+    buffer_clear(text);
+    struct db_query query;
+    db_prepare(&query, &library->db, "look up a summary",
+               "SELECT text FROM summary WHERE document = ? AND model = ? AND kind = ?"
+               " AND section = ? AND made_from = ?");
+    db_bind_int(&query, document);
+    db_bind_int(&query, model);
+    db_bind_int(&query, kind);
+    db_bind_int(&query, section);
+    db_bind_hash(&query, made_from);
+    size_t size = 0;
+    char *stored = NULL;
+    *found = db_row(&query);
+    if (*found)
+        stored = db_get_text(&query, &size);
+    bool ok = db_finish(&query, error) && (!stored || buffer_append(text, stored, size, error));
+    free(stored);
+    if (!ok)
+        *found = false;
+    return ok;
+}
+
+bool library_put_summary(struct library *library, int64_t document, int64_t model,
+                         enum library_summary_kind kind, int64_t section,
+                         const struct hash *made_from, const char *text, struct error *error)
+{
+    struct db_query query;
+    db_prepare(&query, &library->db, "keep a summary",
+               "INSERT OR REPLACE INTO summary (document, model, kind, section, made_from, text,"
+               " made_at) VALUES (?, ?, ?, ?, ?, ?, ?)");
+    db_bind_int(&query, document);
+    db_bind_int(&query, model);
+    db_bind_int(&query, kind);
+    db_bind_int(&query, section);
+    db_bind_hash(&query, made_from);
+    db_bind_text(&query, text);
+    db_bind_int(&query, clock_unix_time());
+    return db_run(&query, error);
+}

@@ -1,0 +1,407 @@
+#include "store/states.h"
+
+#include <assert.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "store/states_payload.h"
+#include "store/states_private.h"
+
+/* How far used_at may lag behind: a load writes at most once in so many seconds. */
+#define USED_AT_LAG 86400
+
+struct states {
+    struct db db;
+};
+
+bool states_open(struct states **states, const char *folder, struct error *error)
+{
+    *states = calloc(1, sizeof **states);
+    if (!*states)
+        return error_out_of_memory(error);
+    if (db_open(&(*states)->db, folder, &states_schema_kind, error))
+        return true;
+    free(*states);
+    *states = NULL;
+    return false;
+}
+
+void states_close(struct states *states)
+{
+    if (!states)
+        return;
+    db_close(&states->db);
+    free(states);
+}
+
+/* --- storing --------------------------------------------------------------- */
+
+static bool remove_state(struct states *states, const struct states_place *place,
+                         struct error *error)
+{
+    struct db_query query;
+    db_prepare(&query, &states->db, "replace a state",
+               "DELETE FROM state WHERE document = ? AND model = ? AND kind = ? AND section = ?");
+    db_bind_int(&query, place->document);
+    db_bind_hash(&query, &place->model);
+    db_bind_int(&query, place->kind);
+    db_bind_int(&query, place->section);
+    return db_run(&query, error);
+}
+
+static bool insert_state(struct states *states, const struct states_info *info, int codec,
+                         struct error *error)
+{
+    struct db_query query;
+    db_prepare(&query, &states->db, "store a state",
+               "INSERT INTO state (document, model, kind, section, format, tokenizer, normalizer,"
+               " preamble, text, numerics, token, hash, codec, raw_bytes, stored_bytes,"
+               " created_at, used_at)"
+               " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+    db_bind_int(&query, info->place.document);
+    db_bind_hash(&query, &info->place.model);
+    db_bind_int(&query, info->place.kind);
+    db_bind_int(&query, info->place.section);
+    db_bind_int(&query, info->key.format);
+    db_bind_int(&query, info->key.tokenizer);
+    db_bind_int(&query, info->key.normalizer);
+    db_bind_hash(&query, &info->key.preamble);
+    db_bind_hash(&query, &info->key.text);
+    db_bind_text(&query, info->numerics);
+    db_bind_int(&query, info->token);
+    db_bind_hash(&query, &info->hash);
+    db_bind_int(&query, codec);
+    db_bind_int(&query, info->raw_bytes);
+    db_bind_int(&query, info->stored_bytes);
+    db_bind_int(&query, info->created_at);
+    db_bind_int(&query, info->created_at);
+    return db_run(&query, error);
+}
+
+static bool insert_payload(struct states *states, const struct states_payload *packed,
+                           struct error *error)
+{
+    struct db_query query;
+    db_prepare(&query, &states->db, "store a state",
+               "INSERT INTO payload (state, bytes) VALUES (?, ?)");
+    db_bind_int(&query, sqlite3_last_insert_rowid(states->db.handle));
+    db_bind_blob(&query, packed->bytes, packed->size);
+    return db_run(&query, error);
+}
+
+static bool put(struct states *states, struct states_info *info, const void *payload, size_t size,
+                struct error *error)
+{
+    assert(memchr(info->numerics, '\0', sizeof info->numerics));
+    assert(payload && size > 0);
+    struct states_payload packed;
+    if (!states_payload_pack(&packed, payload, size, error))
+        return false;
+    info->hash = hash_of(payload, size);
+    info->raw_bytes = (int64_t)size;
+    info->stored_bytes = (int64_t)packed.size;
+    info->created_at = clock_unix_time();
+    bool ok = remove_state(states, &info->place, error) &&
+              insert_state(states, info, (int)packed.codec, error) &&
+              insert_payload(states, &packed, error);
+    states_payload_free(&packed);
+    return ok;
+}
+
+bool states_put_many(struct states *states, struct states_info *infos, const void *const *payloads,
+                     const size_t *sizes, size_t count, struct error *error)
+{
+    bool own;
+    if (!db_enter(&states->db, &own, error))
+        return false;
+    bool ok = true;
+    for (size_t i = 0; ok && i < count; i++)
+        ok = put(states, &infos[i], payloads[i], sizes[i], error);
+    return db_leave(&states->db, own, ok, error);
+}
+
+bool states_put(struct states *states, struct states_info *info, const void *payload, size_t size,
+                struct error *error)
+{
+    return states_put_many(states, info, &payload, &size, 1, error);
+}
+
+/* --- looking --------------------------------------------------------------- */
+
+#define INFO_COLUMNS                                                                               \
+    "SELECT id, codec, used_at, document, model, kind, section, format, tokenizer, normalizer,"    \
+    " preamble, text, numerics, token, hash, raw_bytes, stored_bytes, created_at FROM state"
+
+/* A row of the table: what is known outside, and what is not. */
+struct row {
+    int64_t id;
+    int codec;
+    int64_t used_at;
+    struct states_info info;
+};
+
+static void read_numerics(struct db_query *query, struct states_info *info)
+{
+    size_t size;
+    char *text = db_get_text(query, &size);
+    if (text && size < sizeof info->numerics)
+        memcpy(info->numerics, text, size + 1);
+    free(text);
+}
+
+static void read_row(struct db_query *query, struct row *row)
+{
+    *row = (struct row){
+        .id = db_get_int(query, INT64_MIN, INT64_MAX),
+    };
+    struct states_info *info = &row->info;
+    row->codec = (int)db_get_int(query, 0, INT_MAX);
+    row->used_at = db_get_int(query, INT64_MIN, INT64_MAX);
+    info->place.document = db_get_int(query, INT64_MIN, INT64_MAX);
+    info->place.model = db_get_hash(query);
+    info->place.kind = (enum states_kind)db_get_int(query, STATES_PREFIX, STATES_SECTION);
+    info->place.section = db_get_int(query, INT64_MIN, INT64_MAX);
+    info->key.format = (int)db_get_int(query, INT_MIN, INT_MAX);
+    info->key.tokenizer = (int)db_get_int(query, INT_MIN, INT_MAX);
+    info->key.normalizer = (int)db_get_int(query, INT_MIN, INT_MAX);
+    info->key.preamble = db_get_hash(query);
+    info->key.text = db_get_hash(query);
+    read_numerics(query, info);
+    info->token = db_get_count(query);
+    info->hash = db_get_hash(query);
+    info->raw_bytes = db_get_count(query);
+    info->stored_bytes = db_get_count(query);
+    info->created_at = db_get_int(query, INT64_MIN, INT64_MAX);
+}
+
+/* Takes the one row that the query gives, if any, and ends it. */
+static bool take_row(struct db_query *query, struct row *row, bool *found, struct error *error)
+{
+    *row = (struct row){0};
+    *found = db_row(query);
+    if (*found)
+        read_row(query, row);
+    if (db_finish(query, error))
+        return true;
+    *found = false;
+    return false;
+}
+
+static bool find_row(struct states *states, const struct states_place *place, struct row *row,
+                     bool *found, struct error *error)
+{
+    struct db_query query;
+    db_prepare(&query, &states->db, "look up a state",
+               INFO_COLUMNS " WHERE document = ? AND model = ? AND kind = ? AND section = ?");
+    db_bind_int(&query, place->document);
+    db_bind_hash(&query, &place->model);
+    db_bind_int(&query, place->kind);
+    db_bind_int(&query, place->section);
+    return take_row(&query, row, found, error);
+}
+
+bool states_look(struct states *states, const struct states_place *place, struct states_info *info,
+                 bool *found, struct error *error)
+{
+    struct row row;
+    bool ok = find_row(states, place, &row, found, error);
+    *info = row.info;
+    return ok;
+}
+
+bool states_nearest_prefix(struct states *states, int64_t document, const struct hash *model,
+                           int64_t section, struct states_info *info, bool *found,
+                           struct error *error)
+{
+    struct db_query query;
+    db_prepare(&query, &states->db, "look for the nearest state",
+               INFO_COLUMNS " WHERE document = ? AND model = ? AND kind = ? AND section <= ?"
+                            " ORDER BY section DESC LIMIT 1");
+    db_bind_int(&query, document);
+    db_bind_hash(&query, model);
+    db_bind_int(&query, STATES_PREFIX);
+    db_bind_int(&query, section);
+    struct row row;
+    bool ok = take_row(&query, &row, found, error);
+    *info = row.info;
+    return ok;
+}
+
+bool states_each(struct states *states, int64_t document, const struct hash *model,
+                 states_visit *visit, void *context, struct error *error)
+{
+    struct db_query query;
+    db_prepare(&query, &states->db, "list the states",
+               INFO_COLUMNS " WHERE document = ?1 AND (?2 IS NULL OR model = ?2)"
+                            " ORDER BY section, kind, model");
+    db_bind_int(&query, document);
+    db_bind_blob(&query, model ? model->bytes : NULL, model ? sizeof model->bytes : 0);
+    for (bool more = true; more && db_row(&query);) {
+        struct row row;
+        read_row(&query, &row);
+        if (db_ok(&query))
+            more = visit(context, &row.info);
+    }
+    return db_finish(&query, error);
+}
+
+/* --- loading --------------------------------------------------------------- */
+
+static bool other_version(const struct row *row, const char *what, int stored, int wanted,
+                          struct error *error)
+{
+    return error_set(error, ERROR_STORE,
+                     "the state of section %lld was made with %s %d, this program has %d: read "
+                     "the document again",
+                     (long long)row->info.place.section + 1, what, stored, wanted);
+}
+
+static bool other_hash(const struct row *row, const char *what, struct error *error)
+{
+    return error_set(error, ERROR_STORE,
+                     "the state of section %lld was made with another %s: read the document again",
+                     (long long)row->info.place.section + 1, what);
+}
+
+static bool check_key(const struct row *row, const struct states_key *key, struct error *error)
+{
+    const struct states_key *stored = &row->info.key;
+    if (stored->format != key->format)
+        return other_version(row, "payload format", stored->format, key->format, error);
+    if (stored->tokenizer != key->tokenizer)
+        return other_version(row, "tokenizer version", stored->tokenizer, key->tokenizer, error);
+    if (stored->normalizer != key->normalizer)
+        return other_version(row, "normalizer version", stored->normalizer, key->normalizer, error);
+    if (!hash_equal(&stored->preamble, &key->preamble))
+        return other_hash(row, "preamble", error);
+    if (!hash_equal(&stored->text, &key->text))
+        return other_hash(row, "text", error);
+    return true;
+}
+
+static bool damaged_state(const struct row *row, const char *how, struct error *error)
+{
+    return error_set(error, ERROR_STORE,
+                     "the state of section %lld is damaged (%s): read the document again",
+                     (long long)row->info.place.section + 1, how);
+}
+
+static bool unpack(const struct row *row, const void *stored, size_t stored_size, void *payload,
+                   size_t size, struct error *error)
+{
+    if (row->codec != STATES_PAYLOAD_RAW && row->codec != STATES_PAYLOAD_ZSTD)
+        return damaged_state(row, "its codec is unknown", error);
+    if (stored_size != (uint64_t)row->info.stored_bytes)
+        return damaged_state(row, "its stored size differs", error);
+    bool sound;
+    if (!states_payload_unpack(payload, size, row->codec, stored, stored_size, &sound, error))
+        return false;
+    if (!sound)
+        return damaged_state(row, "it cannot be unpacked", error);
+    struct hash hash = hash_of(payload, size);
+    return hash_equal(&hash, &row->info.hash) || damaged_state(row, "checksum differs", error);
+}
+
+static bool load(struct states *states, const struct row *row, void *payload, size_t capacity,
+                 struct error *error)
+{
+    if ((uint64_t)row->info.raw_bytes != capacity)
+        return error_set(error, ERROR_STORE,
+                         "the state of section %lld has %lld bytes where the model has %zu: read "
+                         "the document again",
+                         (long long)row->info.place.section + 1, (long long)row->info.raw_bytes,
+                         capacity);
+    struct db_query query;
+    db_prepare(&query, &states->db, "load a state", "SELECT bytes FROM payload WHERE state = ?");
+    db_bind_int(&query, row->id);
+    size_t size = 0;
+    const void *bytes = db_row(&query) ? db_peek_blob(&query, &size) : NULL;
+    bool sound = true;
+    if (db_ok(&query))
+        sound = unpack(row, bytes, size, payload, capacity, error);
+    return db_finish(&query, sound ? error : NULL) && sound;
+}
+
+/* Which states were of use matters only when room is short: the note is not worth
+ * waiting for a disk or another process, and may be lost. False only when the store
+ * cannot go back to writing durably. */
+static bool note_use(struct states *states, const struct row *row, struct error *error)
+{
+    int64_t now = clock_unix_time();
+    if (row->used_at <= now && row->used_at > now - USED_AT_LAG)
+        return true;
+    if (db_set_patient(&states->db, false, NULL)) {
+        struct db_query query;
+        db_prepare(&query, &states->db, "mark a state as used",
+                   "UPDATE state SET used_at = ? WHERE id = ? AND hash = ?");
+        db_bind_int(&query, now);
+        db_bind_int(&query, row->id);
+        db_bind_hash(&query, &row->info.hash);
+        bool noted = db_run(&query, NULL);
+        (void)noted;
+    }
+    return db_set_patient(&states->db, true, error);
+}
+
+static bool get(struct states *states, const struct states_place *place,
+                const struct states_key *key, struct row *row, void *payload, size_t capacity,
+                bool *found, struct error *error)
+{
+    if (!find_row(states, place, row, found, error))
+        return false;
+    if (!*found)
+        return true;
+    return check_key(row, key, error) && (!payload || load(states, row, payload, capacity, error));
+}
+
+bool states_get(struct states *states, const struct states_place *place,
+                const struct states_key *key, struct states_info *info, void *payload,
+                size_t capacity, bool *found, struct error *error)
+{
+    struct row row = {0};
+    bool own;
+    *found = false;
+    bool ok = db_enter_reading(&states->db, &own, error) &&
+              db_leave(&states->db, own,
+                       get(states, place, key, &row, payload, capacity, found, error), error);
+    if (ok && *found && payload)
+        ok = note_use(states, &row, error);
+    *info = row.info;
+    *found = ok && *found;
+    return ok;
+}
+
+/* --- room ------------------------------------------------------------------ */
+
+bool states_remove_document(struct states *states, int64_t document, struct error *error)
+{
+    struct db_query query;
+    db_prepare(&query, &states->db, "remove a document's states",
+               "DELETE FROM state WHERE document = ?");
+    db_bind_int(&query, document);
+    return db_run(&query, error);
+}
+
+bool states_remove_from(struct states *states, int64_t document, int64_t section,
+                        struct error *error)
+{
+    struct db_query query;
+    db_prepare(&query, &states->db, "remove the states of changed text",
+               "DELETE FROM state WHERE document = ? AND section >= ?");
+    db_bind_int(&query, document);
+    db_bind_int(&query, section);
+    return db_run(&query, error);
+}
+
+bool states_total_bytes(struct states *states, int64_t document, int64_t *bytes,
+                        struct error *error)
+{
+    struct db_query query;
+    db_prepare(&query, &states->db, "add up the states' sizes",
+               "SELECT coalesce(sum(stored_bytes), 0) FROM state WHERE ?1 = 0 OR document = ?1");
+    db_bind_int(&query, document);
+    return db_run_for_count(&query, bytes, error);
+}

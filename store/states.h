@@ -1,0 +1,96 @@
+/* states.h: states.db, the rebuildable half of the store: the model's states.
+ *
+ * A state is opaque bytes under a key. The key's fields are everything that the
+ * bytes depend on; states_get compares them all and refuses by name what does not
+ * match, so that a wrong state never loads. Payloads are compressed losslessly
+ * with zstd after their bytes are grouped by significance, when that saves at
+ * least a sixteenth, and carry the XXH3-128 of the uncompressed bytes, checked on
+ * every load. Same file manners as library.h. */
+#ifndef TIDEMARK_STORE_STATES_H
+#define TIDEMARK_STORE_STATES_H
+
+#include "base/buffer.h"
+#include "base/hash.h"
+
+#include <stdint.h>
+
+#define STATES_APPLICATION_ID 0x74696473u /* "tids" */
+#define STATES_SCHEMA 1
+
+struct states;
+
+enum states_kind {
+    STATES_PREFIX = 1,  /* everything up to the end of a section */
+    STATES_SECTION = 2, /* that section alone */
+};
+
+/* Where a state belongs: at most one state for each place. */
+struct states_place {
+    int64_t document;
+    struct hash model; /* fingerprint of the model's file */
+    enum states_kind kind;
+    int64_t section; /* ordinal */
+};
+
+/* What the bytes depend on besides the model's file. */
+struct states_key {
+    int format;           /* of the payload */
+    int tokenizer;        /* TOKENIZER_VERSION */
+    int normalizer;       /* DOCUMENT_NORMALIZER */
+    struct hash preamble; /* of the tokens before the text */
+    struct hash text;     /* of every normalized byte read so far */
+};
+
+struct states_info {
+    struct states_place place;
+    struct states_key key;
+    char numerics[64];  /* tag: backend/level/revision; recorded, not compared */
+    int64_t token;      /* tokens in the state, preamble included */
+    struct hash hash;   /* of the uncompressed payload */
+    int64_t raw_bytes, stored_bytes;
+    int64_t created_at; /* unix seconds */
+};
+
+bool states_open(struct states **states, const char *folder, struct error *error) WARN_UNUSED;
+void states_close(struct states *states);
+
+/* Stores a state durably, in place of any other of that place. In *info the
+ * caller fills place, key, numerics and token; the rest is set here. size > 0. */
+bool states_put(struct states *states, struct states_info *info, const void *payload, size_t size,
+                struct error *error) WARN_UNUSED;
+
+/* As states_put for several at once in one transaction. */
+bool states_put_many(struct states *states, struct states_info *infos, const void *const *payloads,
+                     const size_t *sizes, size_t count, struct error *error) WARN_UNUSED;
+
+/* *found false: no state at this place. Otherwise *info is filled and, unless
+ * payload is NULL, `capacity` bytes at payload are written: an error when the
+ * state has another size, when a field of `key` differs (named), or when the
+ * checksum does not match. */
+bool states_get(struct states *states, const struct states_place *place,
+                const struct states_key *key, struct states_info *info, void *payload,
+                size_t capacity, bool *found, struct error *error) WARN_UNUSED;
+
+/* What lies at a place, whatever its key. */
+bool states_look(struct states *states, const struct states_place *place, struct states_info *info,
+                 bool *found, struct error *error) WARN_UNUSED;
+
+/* The prefix state with the largest section ordinal <= section. */
+bool states_nearest_prefix(struct states *states, int64_t document, const struct hash *model,
+                           int64_t section, struct states_info *info, bool *found,
+                           struct error *error) WARN_UNUSED;
+
+/* All states of a document under a model (NULL: any), by section, then kind. */
+typedef bool states_visit(void *context, const struct states_info *info);
+bool states_each(struct states *states, int64_t document, const struct hash *model,
+                 states_visit *visit, void *context, struct error *error) WARN_UNUSED;
+
+bool states_remove_document(struct states *states, int64_t document,
+                            struct error *error) WARN_UNUSED;
+/* The states from `section` on: the text that they were made from has changed. */
+bool states_remove_from(struct states *states, int64_t document, int64_t section,
+                        struct error *error) WARN_UNUSED;
+bool states_total_bytes(struct states *states, int64_t document, int64_t *bytes,
+                        struct error *error) WARN_UNUSED; /* document 0: all */
+
+#endif
