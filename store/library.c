@@ -6,14 +6,18 @@
 
 #include "base/clock.h"
 #include "store/library_private.h"
+#include "store/library_search.h"
 
 bool library_open(struct library **library, const char *folder, struct error *error)
 {
     *library = calloc(1, sizeof **library);
     if (!*library)
         return error_out_of_memory(error);
-    if (db_open(&(*library)->db, folder, &library_schema_kind, error))
-        return true;
+    if (db_open(&(*library)->db, folder, &library_schema_kind, error)) {
+        if (library_search_register(&(*library)->db, error))
+            return true;
+        db_close(&(*library)->db);
+    }
     free(*library);
     *library = NULL;
     return false;

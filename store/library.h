@@ -146,14 +146,14 @@ bool library_find_section(struct library *library, int64_t document, const char 
                           int64_t *ordinal, struct error *error) WARN_UNUSED;
 
 /* Full-text ranking. `words` are plain words, matched as any-of with porter
- * stemming; best first by bm25 with the title weighted `title_weight`. */
+ * stemming; best first by BM25 with the statistics of this document. */
 struct library_hit {
     int64_t section;
     double score; /* larger is better */
 };
 bool library_search(struct library *library, int64_t document, const char *const *words,
-                    size_t word_count, double title_weight, struct library_hit *hits,
-                    size_t capacity, size_t *count, struct error *error) WARN_UNUSED;
+                    size_t word_count, struct library_hit *hits, size_t capacity, size_t *count,
+                    struct error *error) WARN_UNUSED;
 
 /* --- models and readings -------------------------------------------------- */
 

@@ -2,6 +2,7 @@
 
 #include "app/work/generate.h"
 #include "app/work/grounding.h"
+#include "app/work/quoting.h"
 #include "app/work/ranking.h"
 #include "app/work/reading.h"
 #include "base/clock.h"
@@ -12,31 +13,27 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Words that the bundled model was taught; an instructed model follows them too. */
+#define QUOTE_REQUEST "Quote the sentence that says so."
+
 /* Chosen by measuring: docs/ANSWERS.md. */
 enum { DEFAULT_LANES = 4, DEFAULT_TOKENS = 96 };
+#define ANSWER_WEIGHT 1.0 /* of a nat a token, beside the search's score */
 
 /* A question on its way to an answer. */
 struct ask {
     struct session *session;
     const struct asking_options *options;
     struct asking_result *result;
+    struct library_hit hits[ASKING_MAX_LANES];
     int64_t sections[ASKING_MAX_LANES];
     size_t count;
     struct state *states[ASKING_MAX_LANES];
     struct generate_lane lanes[ASKING_MAX_LANES];
-    char *request; /* the question with what is asked of the answer's form */
+    struct state *before; /* with as_of: the prefix state before the question */
 };
 
 /* --- what is sent to the model ------------------------------------------------------- */
-
-static bool make_request(struct ask *ask, struct error *error)
-{
-    if (asprintf(&ask->request, "%s Quote the sentence that says so.", ask->options->question) < 0) {
-        ask->request = NULL;
-        return error_out_of_memory(error);
-    }
-    return true;
-}
 
 static bool choose_sections(struct ask *ask, struct error *error)
 {
@@ -49,8 +46,12 @@ static bool choose_sections(struct ask *ask, struct error *error)
     size_t lanes = options->lanes ? options->lanes : DEFAULT_LANES;
     if (lanes > ASKING_MAX_LANES)
         lanes = ASKING_MAX_LANES;
-    return ranking_run(ask->session, options->document, options->question, ask->sections, lanes,
-                       &ask->count, error);
+    if (!ranking_run(ask->session, options->document, options->question, ask->hits, lanes,
+                     &ask->count, error))
+        return false;
+    for (size_t i = 0; i < ask->count; i++)
+        ask->sections[i] = ask->hits[i].section;
+    return true;
 }
 
 static bool make_lanes(struct ask *ask, struct error *error)
@@ -92,6 +93,10 @@ static bool load_lanes(struct ask *ask, struct error *error)
                             ask->states[0], &infos[0], &ask->result->tokens_reread, error);
         saved[0] = infos[0].token > 0;
         infos[0].place.kind = STATES_PREFIX;
+        ask->before = ok ? state_new(&ask->session->model->shape, error) : NULL;
+        ok = ask->before != NULL;
+        if (ok)
+            state_copy(ask->before, ask->states[0]);
     } else {
         ok = reading_section_states(ask->session, ask->options->document, ask->sections,
                                     ask->count, ask->states, infos, saved,
@@ -107,11 +112,22 @@ static bool add_tails(struct ask *ask, struct error *error)
     struct tokens tail = {0};
     struct forward_lane lanes[ASKING_MAX_LANES];
     bool ok = prompt_question(&ask->session->model->prompt, ask->session->model->tokenizer,
-                              ask->request, &tail, error);
-    for (size_t i = 0; i < ask->count; i++)
-        lanes[i] = (struct forward_lane){
-            .state = ask->states[i], .tokens = tail.data, .count = tail.count};
+                              ask->options->question, &tail, error);
+    float *bits = ok ? calloc(ask->count * tail.count, sizeof *bits) : NULL;
+    if (ok && !bits)
+        ok = error_out_of_memory(error);
+    for (size_t i = 0; ok && i < ask->count; i++)
+        lanes[i] = (struct forward_lane){.state = ask->states[i],
+                                         .tokens = tail.data,
+                                         .count = tail.count,
+                                         .bits = bits + i * tail.count};
     ok = ok && forward_prefill(ask->session->forward, lanes, ask->count, error);
+    for (size_t i = 0; ok && i < ask->count; i++) {
+        ask->result->sources[i].rank_score = ask->hits[i].score;
+        for (size_t t = 0; t < tail.count; t++)
+            ask->result->sources[i].question_bits += (double)lanes[i].bits[t];
+    }
+    free(bits);
     tokens_free(&tail);
     return ok;
 }
@@ -132,8 +148,8 @@ static bool reread_lanes(struct ask *ask, struct error *error)
             break;
         ok = session_encode(session, section.text, section.text_size, &text, error) &&
              prompt_question_first(&session->model->prompt, session->model->tokenizer,
-                                   ask->request, section.text, section.text_size, &tokens[i],
-                                   error);
+                                   ask->options->question, section.text, section.text_size,
+                                   &tokens[i], error);
         ask->result->tokens_reread += (int64_t)text.count;
         ask->result->sources[i].section = ask->sections[i];
         ask->result->sources[i].kind = STATES_SECTION;
@@ -171,9 +187,15 @@ bool asking_is_denial(const char *answer)
 
 /* Mean log probability of the answer's tokens: the geometric mean probability as
  * a number that can be compared between answers of different length. */
-static double confidence(const struct asking_source *source)
+static double mean_log_probability(const struct asking_source *source)
 {
     return source->counted ? source->log_probability / (double)source->counted : -INFINITY;
+}
+
+/* What the search says of the section, and what the model says of its answer. */
+static double confidence(const struct asking_source *source)
+{
+    return source->rank_score + ANSWER_WEIGHT * mean_log_probability(source);
 }
 
 static bool note_answers(struct ask *ask, struct error *error)
@@ -193,6 +215,57 @@ static bool note_answers(struct ask *ask, struct error *error)
     return true;
 }
 
+/* A state that has read the section and, with the answer, the request to quote. */
+static bool ask_to_quote(struct ask *ask, int64_t section, struct state *state,
+                         struct error *error)
+{
+    struct session *session = ask->session;
+    const struct model *model = session->model;
+    struct states_info info;
+    struct buffer request = {0};
+    struct tokens tail = {0};
+    int64_t reread = 0;
+    bool saved, ok = true;
+    if (ask->before)
+        state_copy(state, ask->before);
+    else
+        ok = reading_section_states(session, ask->options->document, &section, 1, &state, &info,
+                                    &saved, &reread, error);
+    ask->result->tokens_reread += reread;
+    ok = ok && buffer_append_format(&request, error, "%s " QUOTE_REQUEST, ask->options->question) &&
+         prompt_question(&model->prompt, model->tokenizer, request.data, &tail, error) &&
+         session_encode(session, ask->result->answer, strlen(ask->result->answer), &tail, error);
+    struct forward_lane lane = {.state = state, .tokens = tail.data, .count = tail.count};
+    ok = ok && forward_prefill(session->forward, &lane, 1, error);
+    buffer_free(&request);
+    tokens_free(&tail);
+    return ok;
+}
+
+/* Adds the sentence of the section that the model means to the result's quotes. */
+static bool quote_sentence(struct ask *ask, int64_t ordinal, struct error *error)
+{
+    struct session *session = ask->session;
+    struct library_section section;
+    struct quoting_sentences sentences;
+    size_t chosen;
+    if (!library_get_section(session->library, ask->options->document, ordinal,
+                             LIBRARY_TEXT | LIBRARY_MAP, &section, error))
+        return false;
+    bool ok = quoting_split(&sentences, section.text, section.text_size, error) &&
+              quoting_keep_answering(&sentences, section.text, ask->result->answer, error);
+    struct state *state = ok && sentences.count ? state_new(&session->model->shape, error) : NULL;
+    if (ok && sentences.count)
+        ok = state && ask_to_quote(ask, ordinal, state, error) &&
+             quoting_choose(session, state, section.text, &sentences, &chosen, error) &&
+             grounding_add(ask->result, &section, sentences.items[chosen].begin,
+                           sentences.items[chosen].end, error);
+    state_free(state);
+    quoting_sentences_free(&sentences);
+    library_section_free(&section);
+    return ok;
+}
+
 static bool choose_answer(struct ask *ask, struct error *error)
 {
     struct asking_result *result = ask->result;
@@ -207,9 +280,10 @@ static bool choose_answer(struct ask *ask, struct error *error)
         return true;
     result->found = true;
     result->section = best->section;
-    result->confidence = exp(confidence(best));
+    result->confidence = exp(mean_log_probability(best));
     return grounding_run(ask->session, ask->options->document, best->section, best->answer, result,
-                         error);
+                         error) &&
+           quote_sentence(ask, best->section, error);
 }
 
 /* --- the whole ------------------------------------------------------------------------- */
@@ -249,7 +323,7 @@ static bool answer(struct ask *ask, struct error *error)
         return false;
     if (ask->count > 0) {
         size_t most = options->max_tokens ? options->max_tokens : DEFAULT_TOKENS;
-        bool ok = make_request(ask, error) && make_lanes(ask, error) &&
+        bool ok = make_lanes(ask, error) &&
                   (options->reread && options->as_of < 0
                        ? reread_lanes(ask, error)
                        : load_lanes(ask, error) && add_tails(ask, error)) &&
@@ -280,7 +354,7 @@ bool asking_run(struct session *session, const struct asking_options *options,
         generate_lane_free(&ask->lanes[i]);
         state_free(ask->states[i]);
     }
-    free(ask->request);
+    state_free(ask->before);
     free(ask);
     if (!ok)
         asking_result_free(result);

@@ -116,3 +116,30 @@ bool grounding_run(struct session *session, int64_t document, int64_t first, con
     *error = search.error;
     return false;
 }
+
+bool grounding_add(struct asking_result *result, const struct library_section *section,
+                   size_t begin, size_t end, struct error *error)
+{
+    struct position position;
+    for (size_t i = 0; i < result->quote_count; i++)
+        if (strlen(result->quotes[i].text) == end - begin &&
+            memcmp(result->quotes[i].text, section->text + begin, end - begin) == 0)
+            return true;
+    if (!position_find(&position, section->map, section->map_size, begin, error))
+        return false;
+    struct asking_quote *quotes =
+        realloc(result->quotes, (result->quote_count + 1) * sizeof *quotes);
+    if (!quotes)
+        return error_out_of_memory(error);
+    result->quotes = quotes;
+    struct asking_quote *quote = &quotes[result->quote_count];
+    *quote = (struct asking_quote){.text = strndup(section->text + begin, end - begin),
+                                   .verified = true,
+                                   .section = section->ordinal,
+                                   .page = (int64_t)position.page,
+                                   .line = (int64_t)position.line};
+    if (!quote->text)
+        return error_out_of_memory(error);
+    result->quote_count++;
+    return true;
+}

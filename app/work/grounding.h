@@ -9,4 +9,9 @@
 bool grounding_run(struct session *session, int64_t document, int64_t first, const char *text,
                    struct asking_result *result, struct error *error) WARN_UNUSED;
 
+/* Adds bytes [begin, end) of a section's text as a verified quote, unless they are
+ * among the quotes already. The section comes with text and map. */
+bool grounding_add(struct asking_result *result, const struct library_section *section,
+                   size_t begin, size_t end, struct error *error) WARN_UNUSED;
+
 #endif

@@ -55,6 +55,9 @@ static bool add_word(struct ranking_words *words, struct buffer *word, bool keep
 {
     if (word->size == 0 || (!keep_common && is_common(word->data)))
         return true;
+    for (size_t i = 0; i < words->count; i++) /* said twice counts once */
+        if (strcmp(words->items[i], word->data) == 0)
+            return true;
     char **items = realloc(words->items, (words->count + 1) * sizeof *items);
     if (!items)
         return error_out_of_memory(error);
@@ -111,35 +114,29 @@ void ranking_words_free(struct ranking_words *words)
     *words = (struct ranking_words){0};
 }
 
-static bool first_sections(struct session *session, int64_t document, int64_t *sections,
+static bool first_sections(struct session *session, int64_t document, struct library_hit *hits,
                            size_t capacity, size_t *count, struct error *error)
 {
     struct library_document found;
     if (!library_get_document(session->library, document, &found, error))
         return false;
     for (*count = 0; *count < capacity && (int64_t)*count < found.sections; ++*count)
-        sections[*count] = (int64_t)*count;
+        hits[*count] = (struct library_hit){.section = (int64_t)*count};
     library_document_free(&found);
     return true;
 }
 
 bool ranking_run(struct session *session, int64_t document, const char *question,
-                 int64_t *sections, size_t capacity, size_t *count, struct error *error)
+                 struct library_hit *hits, size_t capacity, size_t *count, struct error *error)
 {
     struct ranking_words words;
-    struct library_hit *hits = calloc(capacity ? capacity : 1, sizeof *hits);
     *count = 0;
-    if (!hits)
-        return error_out_of_memory(error);
     bool ok = ranking_words(&words, question, error);
     if (ok && words.common_only)
-        ok = first_sections(session, document, sections, capacity, count, error);
+        ok = first_sections(session, document, hits, capacity, count, error);
     else if (ok)
         ok = library_search(session->library, document, (const char *const *)words.items,
-                            words.count, 1.0, hits, capacity, count, error);
-    for (size_t i = 0; ok && !words.common_only && i < *count; i++)
-        sections[i] = hits[i].section;
+                            words.count, hits, capacity, count, error);
     ranking_words_free(&words);
-    free(hits);
     return ok;
 }

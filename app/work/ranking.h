@@ -16,11 +16,11 @@ bool ranking_words(struct ranking_words *words, const char *question,
                    struct error *error) WARN_UNUSED;
 void ranking_words_free(struct ranking_words *words);
 
-/* Writes up to `capacity` section ordinals, best first. None when the document
+/* Writes up to `capacity` sections, best first, with their scores. None when the document
  * holds none of the question's words; the first sections when the question names
  * nothing that could be looked up. */
 bool ranking_run(struct session *session, int64_t document, const char *question,
-                 int64_t *sections, size_t capacity, size_t *count,
+                 struct library_hit *hits, size_t capacity, size_t *count,
                  struct error *error) WARN_UNUSED;
 
 #endif

@@ -142,14 +142,14 @@ static bool is_right_part(struct bench *bench, const json_t *question, int64_t o
 
 static bool check_ranking(struct bench *bench, const json_t *question, struct error *error)
 {
-    int64_t sections[RANKED];
+    struct library_hit hits[RANKED];
     size_t count;
     if (!ranking_run(&bench->session, bench->document,
-                     json_string_value(json_object_get(question, "question")), sections, RANKED,
+                     json_string_value(json_object_get(question, "question")), hits, RANKED,
                      &count, error))
         return false;
     for (size_t i = 0; i < count; i++)
-        if (is_right_part(bench, question, sections[i])) {
+        if (is_right_part(bench, question, hits[i].section)) {
             bench->tally.top1 += i == 0;
             bench->tally.top4++;
             return true;
@@ -164,16 +164,19 @@ static void write_details(struct bench *bench, const json_t *question,
     for (size_t i = 0; i < result->source_count; i++) {
         const struct asking_source *s = &result->sources[i];
         json_array_append_new(
-            lanes, json_pack("{s:I, s:s, s:b, s:b, s:f, s:f, s:I}", "section",
+            lanes, json_pack("{s:I, s:s, s:b, s:b, s:f, s:f, s:I, s:f, s:f}", "section",
                              (json_int_t)s->section, "answer", s->answer, "denied", (int)s->denied,
                              "right", (int)is_right_part(bench, question, s->section),
                              "log_probability", s->log_probability, "lowest", s->lowest, "tokens",
-                             (json_int_t)s->counted));
+                             (json_int_t)s->counted, "question_bits", s->question_bits,
+                             "rank_score", s->rank_score));
     }
-    json_t *line = json_pack("{s:O, s:O, s:s?, s:f, s:I, s:o}", "question",
+    json_t *line = json_pack("{s:O, s:O, s:s?, s:s?, s:f, s:I, s:o}", "question",
                              json_object_get(question, "question"), "answers",
-                             json_object_get(question, "answers"), "answer", result->answer, "f1",
-                             f1, "section", (json_int_t)result->section, "lanes", lanes);
+                             json_object_get(question, "answers"), "answer", result->answer, "quote",
+                             result->quote_count ? result->quotes[result->quote_count - 1].text
+                                                 : NULL,
+                             "f1", f1, "section", (json_int_t)result->section, "lanes", lanes);
     json_dumpf(line, bench->details, JSON_COMPACT | JSON_ENSURE_ASCII);
     fputc('\n', bench->details);
     json_decref(line);

@@ -655,7 +655,7 @@ static char *load(const char *name, size_t *size)
 /* The outline without continued sections has a line for each "# Title" line. */
 static void assert_headings_of_file(const char *name, size_t expected)
 {
-    size_t size, headings = 0, sections = 0;
+    size_t size = 0, headings = 0, sections = 0;
     char *bytes = load(name, &size);
     if (!bytes)
         skip();

@@ -370,11 +370,11 @@ static void sections_are_found_as_people_name_them(void **state)
 /* --- searching ------------------------------------------------------------- */
 
 static size_t search(struct fixture *fixture, int64_t document, const char *const *words,
-                     size_t word_count, double title_weight, struct library_hit hits[8])
+                     size_t word_count, struct library_hit hits[8])
 {
     size_t count;
-    MUST(library_search(fixture->library, document, words, word_count, title_weight, hits, 8,
-                        &count, &fixture->error));
+    MUST(library_search(fixture->library, document, words, word_count, hits, 8, &count,
+                        &fixture->error));
     for (size_t i = 1; i < count; i++)
         assert_true(hits[i - 1].score > hits[i].score ||
                     (hits[i - 1].score == hits[i].score && hits[i - 1].section < hits[i].section));
@@ -394,23 +394,27 @@ static void search_ranks_the_document_alone(void **state)
     struct library_hit hits[8];
 
     static const char *const ship[] = {"ship"};
-    assert_int_equal(search(fixture, id, ship, 1, 5.0, hits), 2);
-    assert_int_equal(hits[0].section, 2); /* the title weighs more */
+    assert_int_equal(search(fixture, id, ship, 1, hits), 2);
+    assert_int_equal(hits[0].section, 2); /* in a title, and a shorter section */
     assert_int_equal(hits[1].section, 0); /* "ships" by its stem */
-    assert_int_equal(search(fixture, other, ship, 1, 5.0, hits), 1);
-    assert_int_equal(search(fixture, 99, ship, 1, 5.0, hits), 0);
+    double score = hits[0].score;
+    add_section(fixture, other, 1, "More ships", "A ship.\n");
+    assert_int_equal(search(fixture, id, ship, 1, hits), 2);
+    assert_true(hits[0].score == score); /* other documents have no say */
+    assert_int_equal(search(fixture, other, ship, 1, hits), 2);
+    assert_int_equal(search(fixture, 99, ship, 1, hits), 0);
     static const char *const words[] = {"sail", "CAFE", "absent"};
-    assert_int_equal(search(fixture, id, words, 3, 1.0, hits), 2);
+    assert_int_equal(search(fixture, id, words, 3, hits), 2);
     static const char *const twin[] = {"equal"};
-    assert_int_equal(search(fixture, id, twin, 1, 1.0, hits), 2);
+    assert_int_equal(search(fixture, id, twin, 1, hits), 2);
     assert_int_equal(hits[0].section, 3);
     assert_int_equal(hits[1].section, 4);
-    assert_int_equal(search(fixture, id, ship, 0, 1.0, hits), 0);
+    assert_int_equal(search(fixture, id, ship, 0, hits), 0);
     size_t count = 9;
-    MUST(library_search(fixture->library, id, twin, 1, 1.0, hits, 1, &count, &fixture->error));
+    MUST(library_search(fixture->library, id, twin, 1, hits, 1, &count, &fixture->error));
     assert_int_equal(count, 1);
     assert_int_equal(hits[0].section, 3);
-    MUST(library_search(fixture->library, id, twin, 1, 1.0, NULL, 0, &count, &fixture->error));
+    MUST(library_search(fixture->library, id, twin, 1, NULL, 0, &count, &fixture->error));
     assert_int_equal(count, 0);
 }
 
@@ -457,13 +461,13 @@ static void search_words_are_never_syntax(void **state)
     };
     enum { COUNT = sizeof hostile / sizeof *hostile };
     for (size_t i = 0; i < COUNT; i++) {
-        search(fixture, id, &hostile[i], 1, 2.0, hits);
+        search(fixture, id, &hostile[i], 1, hits);
         const char *const with_plain[] = {hostile[i], "plain", hostile[(i + 1) % COUNT]};
-        assert_int_equal(search(fixture, id, with_plain, 3, 2.0, hits), 1);
+        assert_int_equal(search(fixture, id, with_plain, 3, hits), 1);
     }
-    assert_true(search(fixture, id, hostile, COUNT, 2.0, hits) == 1);
+    assert_true(search(fixture, id, hostile, COUNT, hits) == 1);
     static const char *const and[] = {"AND"};
-    assert_int_equal(search(fixture, id, and, 1, 1.0, hits), 1);
+    assert_int_equal(search(fixture, id, and, 1, hits), 1);
 
     uint64_t seed = 23, random = seed;
     for (int round = 0; round < 500; round++) {
@@ -476,7 +480,7 @@ static void search_words_are_never_syntax(void **state)
             words[i] = word[i];
         }
         size_t count;
-        if (!library_search(fixture->library, id, words, 3, 1.0, hits, 8, &count, &fixture->error))
+        if (!library_search(fixture->library, id, words, 3, hits, 8, &count, &fixture->error))
             fail_msg("seed %llu, round %d: %s", (unsigned long long)seed, round,
                      fixture->error.text);
     }
@@ -489,7 +493,7 @@ static void search_words_are_never_syntax(void **state)
         many[i] = text[i];
     }
     many[MANY - 1] = "plain";
-    assert_int_equal(search(fixture, id, many, MANY, 1.0, hits), 1);
+    assert_int_equal(search(fixture, id, many, MANY, hits), 1);
 }
 
 /* --- models and readings --------------------------------------------------- */
@@ -741,8 +745,8 @@ static void removal_takes_all_that_hangs_on_a_document(void **state)
               "no document 2");
     struct library_hit hits[8];
     static const char *const words[] = {"common"}, *const rare[] = {"rareword"};
-    assert_int_equal(search(fixture, kept, words, 1, 1.0, hits), 1);
-    assert_int_equal(search(fixture, kept, rare, 1, 1.0, hits), 0);
+    assert_int_equal(search(fixture, kept, words, 1, hits), 1);
+    assert_int_equal(search(fixture, kept, rare, 1, hits), 0);
     /* Its number is not given to another, whose states would be taken for its own. */
     assert_true(add_document(fixture, "new", "/n") > id);
     close_library(fixture);
@@ -809,8 +813,8 @@ static void documents_are_cut_and_go_on(void **state)
     add_section(fixture, id, 2, "New", "newword\n");
     struct library_hit hits[8];
     static const char *const words[] = {"oldword", "newword"};
-    assert_int_equal(search(fixture, id, words, 2, 1.0, hits), 3);
-    assert_int_equal(search(fixture, other, words, 2, 1.0, hits), 4);
+    assert_int_equal(search(fixture, id, words, 2, hits), 3);
+    assert_int_equal(search(fixture, other, words, 2, hits), 4);
     close_library(fixture);
     assert_integrity(fixture->path);
 }

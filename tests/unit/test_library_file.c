@@ -190,7 +190,7 @@ static void file_that_is_damaged_is_read_safely(void **state)
         bool ok = library_open(&fixture->library, fixture->folder, error) &&
                   library_each_document(fixture->library, visit_no_document, NULL, error) &&
                   library_each_section(fixture->library, id, 3, visit_nothing, &seen, error) &&
-                  library_search(fixture->library, id, words, 2, 2.0, hits, 8, &count, error) &&
+                  library_search(fixture->library, id, words, 2, hits, 8, &count, error) &&
                   library_each_question(fixture->library, id, visit_no_question, NULL, error) &&
                   library_find_document(fixture->library, "d", &document, error) &&
                   library_remove_document(fixture->library, id, error);
