@@ -33,6 +33,7 @@ struct tokenizer {
     struct cached_word *cache; /* [CACHE_ENTRIES] */
     int32_t bos, eos;
     bool add_bos;
+    bool left_out; /* some byte had no token */
     struct buffer warning; /* empty when there is none */
 };
 
@@ -297,24 +298,26 @@ const char *tokenizer_warning(const struct tokenizer *tokenizer)
     return tokenizer->warning.size ? tokenizer->warning.data : NULL;
 }
 
+bool tokenizer_left_out(const struct tokenizer *tokenizer)
+{
+    return tokenizer->left_out;
+}
+
 /* Appends the word's tokens, merged from its bytes. */
-static bool merge_word(const struct tokenizer *tokenizer, struct gguf_text word,
-                       struct tokens *tokens, struct error *error)
+static bool merge_word(struct tokenizer *tokenizer, struct gguf_text word, struct tokens *tokens,
+                       struct error *error)
 {
     if (!reserve(tokens, word.size, error))
         return false;
     int32_t *ids = tokens->data + tokens->count;
+    size_t count = 0;
     for (size_t i = 0; i < word.size; i++) {
-        unsigned char byte = (unsigned char)word.data[i];
-        ids[i] = tokenizer->byte_ids[byte];
-        if (ids[i] == TOKENIZER_NONE)
-            return error_set(
-                error, ERROR_MODEL,
-                "the model's vocabulary has no token for the byte 0x%02X, which the text "
-                "holds: use another model",
-                byte);
+        int32_t id = tokenizer->byte_ids[(unsigned char)word.data[i]];
+        if (id == TOKENIZER_NONE)
+            tokenizer->left_out = true;
+        else
+            ids[count++] = id;
     }
-    size_t count = word.size;
     if (!merges_apply(tokenizer->merges, ids, &count, error))
         return false;
     tokens->count += count;

@@ -46,10 +46,13 @@ size_t tokenizer_vocabulary(const struct tokenizer *tokenizer);
 /* One line to show the user once (a missing `pre` key, for instance), or NULL. */
 const char *tokenizer_warning(const struct tokenizer *tokenizer);
 
-/* Appends to *tokens, which is as before on failure: ERROR_MODEL when the text
- * holds a byte that the vocabulary has no token for. */
+/* Appends to *tokens, which is as before on failure. A byte that the vocabulary has
+ * no token for (public vocabularies lack some control characters) is left out. */
 bool tokenizer_encode(struct tokenizer *tokenizer, const char *text, size_t size,
                       struct tokens *tokens, struct error *error) WARN_UNUSED;
+
+/* True once a byte of some text had to be left out. */
+bool tokenizer_left_out(const struct tokenizer *tokenizer);
 
 /* Appends the token's bytes; they may be part of a UTF-8 character (hold back
  * utf8_incomplete_tail() bytes before showing them). Control, unused and unknown

@@ -586,6 +586,9 @@ static bool read_on(struct walk *w, struct error *error)
                           (long long)w->last_kept);
             return false;
         }
+    if (tokenizer_left_out(w->session->model->tokenizer))
+        session_note(w->session, "some characters of this document have no token in the model's "
+                                 "vocabulary: the model did not see them");
     w->result->seconds = w->started > 0 ? clock_seconds() - w->started : 0;
     w->result->tokens = (int64_t)w->state->tokens;
     w->result->bits = w->reading.bits;
