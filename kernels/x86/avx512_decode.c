@@ -13,6 +13,14 @@
 
 enum { OUTPUTS = 4, LANES = 8 };
 
+/* The next outputs' rows: four short streams in one page are not what the
+ * processor's own prefetcher looks for. Reading beyond the matrix is harmless. */
+AVX512_INLINE void prefetch(const unsigned char *at, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i += 64)
+        _mm_prefetch((const char *)at + i, _MM_HINT_T0);
+}
+
 /* --- one lane ------------------------------------------------------------------ */
 
 /* R outputs whose rows begin at `row`, row_bytes apart. */
@@ -27,8 +35,10 @@ AVX512_INLINE void one_lane(enum blocks_type type, const int R, float *y, const 
     for (; k + block_columns <= columns; k += block_columns) {
         struct avx512_scales scales[OUTPUTS];
 #pragma GCC unroll 4
-        for (int r = 0; r < R; r++)
+        for (int r = 0; r < R; r++) {
+            prefetch(row + (size_t)(r + R) * row_bytes, avx512_block_bytes(type));
             avx512_scales(type, row + (size_t)r * row_bytes, &scales[r]);
+        }
 #pragma GCC unroll 8
         for (int chunk = 0; chunk < (int)chunks; chunk++) {
             __m512 x0 = _mm512_loadu_ps(x + k + 32 * chunk);
