@@ -18,7 +18,8 @@
 
 /* Chosen by measuring: docs/ANSWERS.md. */
 enum { DEFAULT_LANES = 4, DEFAULT_TOKENS = 96 };
-#define ANSWER_WEIGHT 1.0 /* of a nat a token, beside the search's score */
+#define ANSWER_WEIGHT 3.0   /* of a nat a token, beside the search's score */
+#define VERBATIM_WEIGHT 1.0 /* of an answer in the section's own words */
 
 /* A question on its way to an answer. */
 struct ask {
@@ -195,7 +196,27 @@ static double mean_log_probability(const struct asking_source *source)
 /* What the search says of the section, and what the model says of its answer. */
 static double confidence(const struct asking_source *source)
 {
-    return source->rank_score + ANSWER_WEIGHT * mean_log_probability(source);
+    return source->rank_score + ANSWER_WEIGHT * mean_log_probability(source) +
+           (source->verbatim ? VERBATIM_WEIGHT : 0);
+}
+
+/* Does the answer, without its last punctuation, stand in the section's text? */
+static bool note_verbatim(struct ask *ask, struct asking_source *source, struct error *error)
+{
+    struct library_section section;
+    size_t size = strlen(source->answer);
+    while (size > 0 && strchr(".,;:!? \n", source->answer[size - 1]))
+        size--;
+    char *words = strndup(source->answer, size);
+    if (!words)
+        return error_out_of_memory(error);
+    bool ok = library_get_section(ask->session->library, ask->options->document, source->section,
+                                  LIBRARY_TEXT, &section, error);
+    source->verbatim = ok && size > 0 && strcasestr(section.text, words) != NULL;
+    if (ok)
+        library_section_free(&section);
+    free(words);
+    return ok;
 }
 
 static bool note_answers(struct ask *ask, struct error *error)
@@ -211,6 +232,8 @@ static bool note_answers(struct ask *ask, struct error *error)
         source->lowest = lane->lowest;
         source->counted = lane->counted;
         ask->result->tokens_generated += (int64_t)lane->tokens.count;
+        if (!note_verbatim(ask, source, error))
+            return false;
     }
     return true;
 }
@@ -266,8 +289,29 @@ static bool quote_sentence(struct ask *ask, int64_t ordinal, struct error *error
     return ok;
 }
 
+/* The section to quote from: that of the lane; of a prefix, the one that the search
+ * ranks first among those read. -1: none. */
+static bool quotable_section(struct ask *ask, int64_t lane_section, int64_t *section,
+                             struct error *error)
+{
+    struct library_hit hits[ASKING_MAX_LANES];
+    size_t count;
+    *section = lane_section;
+    if (ask->options->as_of < 0)
+        return true;
+    *section = -1;
+    if (!ranking_run(ask->session, ask->options->document, ask->options->question, hits,
+                     ASKING_MAX_LANES, &count, error))
+        return false;
+    for (size_t i = 0; *section < 0 && i < count; i++)
+        if (hits[i].section <= ask->options->as_of)
+            *section = hits[i].section;
+    return true;
+}
+
 static bool choose_answer(struct ask *ask, struct error *error)
 {
+    int64_t section;
     struct asking_result *result = ask->result;
     const struct asking_source *best = NULL;
     for (size_t i = 0; i < ask->count; i++) {
@@ -283,7 +327,8 @@ static bool choose_answer(struct ask *ask, struct error *error)
     result->confidence = exp(mean_log_probability(best));
     return grounding_run(ask->session, ask->options->document, best->section, best->answer, result,
                          error) &&
-           quote_sentence(ask, best->section, error);
+           quotable_section(ask, best->section, &section, error) &&
+           (section < 0 || quote_sentence(ask, section, error));
 }
 
 /* --- the whole ------------------------------------------------------------------------- */

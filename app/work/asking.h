@@ -42,6 +42,7 @@ struct asking_source {
     struct hash hash;
     char *answer;           /* quotes included */
     bool denied;            /* it says that the text does not say */
+    bool verbatim;          /* the answer's words stand in the section as they are */
     double log_probability; /* of the answer, natural log, summed over ... */
     double lowest;          /* least of the summands */
     size_t counted;         /* ... so many tokens */

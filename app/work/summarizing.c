@@ -208,7 +208,7 @@ static bool summarize_pieces(struct summing *s, struct piece *pieces, size_t cou
 /* Appends text to block unless it would grow beyond a block's size. */
 static bool fits(const struct buffer *block, const char *text)
 {
-    return block->size == 0 || block->size + strlen(text) + 1 <= BLOCK_BYTES;
+    return block->size + strlen(text) + 1 <= BLOCK_BYTES;
 }
 
 static bool add_block(struct piece **blocks, size_t *count, struct buffer *block, int64_t last,
@@ -228,18 +228,23 @@ static bool add_block(struct piece **blocks, size_t *count, struct buffer *block
     return true;
 }
 
-/* Packs the pieces' summaries, in order, into as few blocks as hold them. */
+/* Packs the pieces' summaries, in order, into as few blocks as hold them; at least two
+ * in each, however long they are, so that every round leaves fewer. */
 static bool pack(const struct summing *s, const struct piece *pieces, size_t count,
                  struct piece **blocks, size_t *block_count, struct error *error)
 {
     struct buffer block = {0};
     bool ok = true;
     int64_t last = -1;
+    size_t packed = 0; /* pieces in the block */
     *blocks = NULL;
     *block_count = 0;
     for (size_t i = 0; ok && i < count; i++) {
-        if (!fits(&block, pieces[i].summary))
+        if (packed >= 2 && !fits(&block, pieces[i].summary)) {
             ok = add_block(blocks, block_count, &block, last, s, error);
+            packed = 0;
+        }
+        packed++;
         ok = ok && buffer_append_text(&block, pieces[i].summary, error) &&
              buffer_append_byte(&block, '\n', error);
         last = pieces[i].last;
