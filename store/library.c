@@ -173,7 +173,12 @@ static bool remove_rows(struct library *library, int64_t document, struct error 
         return false;
     db_prepare(&query, &library->db, "remove a document", "DELETE FROM document WHERE id = ?");
     db_bind_int(&query, document);
-    return run_on_document(library, &query, document, error);
+    if (!run_on_document(library, &query, document, error))
+        return false;
+    /* Until its segments are merged, the index still holds the words. */
+    db_prepare(&query, &library->db, "remove a document from the index",
+               "INSERT INTO search (search) VALUES ('optimize')");
+    return db_run(&query, error);
 }
 
 bool library_remove_document(struct library *library, int64_t document, struct error *error)

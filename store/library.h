@@ -150,6 +150,7 @@ bool library_find_section(struct library *library, int64_t document, const char 
 struct library_hit {
     int64_t section;
     double score; /* larger is better */
+    double share; /* of the words, weighed by their rarity, that it holds: 0 to 1 */
 };
 bool library_search(struct library *library, int64_t document, const char *const *words,
                     size_t word_count, struct library_hit *hits, size_t capacity, size_t *count,

@@ -76,6 +76,8 @@ struct ranking {
     int64_t sections;  /* of the document */
     double characters; /* of a section, on average */
     double *scores;    /* [sections] */
+    double *held;      /* [sections]: rarity of the words that it holds */
+    double all;        /* rarity of all words */
     double *word;      /* [sections]: what one word adds before its weight */
 };
 
@@ -108,8 +110,11 @@ static bool add_word(struct ranking *ranking, struct library *library, int64_t d
     bool ok = db_finish(&query, error);
     buffer_free(&expression);
     double rarity = log(1 + ((double)(ranking->sections - holding) + 0.5) / ((double)holding + 0.5));
-    for (int64_t i = 0; ok && i < ranking->sections; i++)
+    ranking->all += rarity;
+    for (int64_t i = 0; ok && i < ranking->sections; i++) {
         ranking->scores[i] += rarity * ranking->word[i];
+        ranking->held[i] += ranking->word[i] > 0 ? rarity : 0;
+    }
     return ok;
 }
 
@@ -130,8 +135,9 @@ static bool measure(struct ranking *ranking, struct library *library, int64_t do
         return false;
     size_t size = ranking->sections > 0 ? (size_t)ranking->sections : 1;
     ranking->scores = calloc(size, sizeof *ranking->scores);
+    ranking->held = calloc(size, sizeof *ranking->held);
     ranking->word = calloc(size, sizeof *ranking->word);
-    return (ranking->scores && ranking->word) || error_out_of_memory(error);
+    return (ranking->scores && ranking->held && ranking->word) || error_out_of_memory(error);
 }
 
 /* Keeps the hits in order while the sections pass; equal ones stay in theirs. */
@@ -158,8 +164,10 @@ static bool rank(struct library *library, int64_t document, const char *const *w
         ok = add_word(&ranking, library, document, words[i], error);
     for (int64_t i = 0; ok && i < ranking.sections; i++)
         if (ranking.scores[i] > 0)
-            insert_hit(hits, capacity, count, (struct library_hit){i, ranking.scores[i]});
+            insert_hit(hits, capacity, count,
+                       (struct library_hit){i, ranking.scores[i], ranking.held[i] / ranking.all});
     free(ranking.scores);
+    free(ranking.held);
     free(ranking.word);
     return ok;
 }

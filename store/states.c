@@ -376,13 +376,23 @@ bool states_get(struct states *states, const struct states_place *place,
 
 /* --- room ------------------------------------------------------------------ */
 
+/* Hands the room of removed states back to the file system. */
+static bool shrink(struct states *states, struct error *error)
+{
+    struct db_query query;
+    db_prepare(&query, &states->db, "make the file smaller", "PRAGMA incremental_vacuum");
+    while (db_row(&query))
+        continue;
+    return db_finish(&query, error);
+}
+
 bool states_remove_document(struct states *states, int64_t document, struct error *error)
 {
     struct db_query query;
     db_prepare(&query, &states->db, "remove a document's states",
                "DELETE FROM state WHERE document = ?");
     db_bind_int(&query, document);
-    return db_run(&query, error);
+    return db_run(&query, error) && shrink(states, error);
 }
 
 bool states_remove_from(struct states *states, int64_t document, int64_t section,
@@ -393,7 +403,7 @@ bool states_remove_from(struct states *states, int64_t document, int64_t section
                "DELETE FROM state WHERE document = ? AND section >= ?");
     db_bind_int(&query, document);
     db_bind_int(&query, section);
-    return db_run(&query, error);
+    return db_run(&query, error) && shrink(states, error);
 }
 
 bool states_total_bytes(struct states *states, int64_t document, int64_t *bytes,

@@ -119,7 +119,7 @@ static void print_sources(struct output *out, const struct ask_job *job)
         print_section(out, job, source->section);
     }
     if (result->source_count == 0)
-        output_format(out, "no section: none has words of the question");
+        output_format(out, "no section: none holds enough of the question's words");
     if (result->tokens_reread > 0)
         output_format(out, "; %s tokens read", quantity_count(text, result->tokens_reread));
     output_format(out, "; %s", quantity_time(text, result->seconds));

@@ -20,6 +20,7 @@
 enum { DEFAULT_LANES = 4, DEFAULT_TOKENS = 96 };
 #define ANSWER_WEIGHT 3.0   /* of a nat a token, beside the search's score */
 #define VERBATIM_WEIGHT 1.0 /* of an answer in the section's own words */
+#define LEAST_SHARE 0.4     /* of the question's words that the best section must hold */
 
 /* A question on its way to an answer. */
 struct ask {
@@ -50,8 +51,13 @@ static bool choose_sections(struct ask *ask, struct error *error)
     if (!ranking_run(ask->session, options->document, options->question, ask->hits, lanes,
                      &ask->count, error))
         return false;
-    for (size_t i = 0; i < ask->count; i++)
+    double share = 0;
+    for (size_t i = 0; i < ask->count; i++) {
         ask->sections[i] = ask->hits[i].section;
+        share = fmax(share, ask->hits[i].share);
+    }
+    if (share < LEAST_SHARE) /* the document is about something else */
+        ask->count = 0;
     return true;
 }
 
@@ -147,10 +153,11 @@ static bool reread_lanes(struct ask *ask, struct error *error)
                                  LIBRARY_TEXT, &section, error);
         if (!ok)
             break;
-        ok = session_encode(session, section.text, section.text_size, &text, error) &&
+        size_t size = session_trimmed(section.text, section.text_size);
+        ok = session_encode(session, section.text, size, &text, error) &&
              prompt_question_first(&session->model->prompt, session->model->tokenizer,
-                                   ask->options->question, section.text, section.text_size,
-                                   &tokens[i], error);
+                                   ask->options->question, section.text, size, &tokens[i],
+                                   error);
         ask->result->tokens_reread += (int64_t)text.count;
         ask->result->sources[i].section = ask->sections[i];
         ask->result->sources[i].kind = STATES_SECTION;
@@ -456,7 +463,7 @@ static json_t *sources_json(const struct asking_result *result, bool saved)
     json_t *sources = json_array();
     for (size_t i = 0; i < result->source_count; i++) {
         const struct asking_source *source = &result->sources[i];
-        if (source->saved != saved)
+        if (source->saved != saved || source->token == 0) /* 0: read for this question only */
             continue;
         char hex[HASH_HEX_SIZE];
         hash_to_hex(hex, &source->hash);

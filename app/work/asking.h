@@ -38,7 +38,7 @@ struct asking_source {
     int64_t section;
     bool saved; /* a state that was there; false: made for this question */
     enum states_kind kind;
-    int64_t token;
+    int64_t token; /* in the state; 0 when no state was used or kept */
     struct hash hash;
     char *answer;           /* quotes included */
     bool denied;            /* it says that the text does not say */

@@ -18,7 +18,7 @@ enum place_source {
     PLACE_OPTION,        /* --model */
     PLACE_ENVIRONMENT,   /* TIDEMARK_MODEL */
     PLACE_CONFIGURATION, /* model = ... in the configuration file */
-    PLACE_USER,          /* the first *.gguf in the library folder's models/ */
+    PLACE_USER,          /* the first *.gguf in $XDG_DATA_HOME/tidemark/models */
     PLACE_BUNDLED,       /* the model that comes with the program */
 };
 const char *place_source_name(enum place_source source);

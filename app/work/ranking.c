@@ -121,7 +121,7 @@ static bool first_sections(struct session *session, int64_t document, struct lib
     if (!library_get_document(session->library, document, &found, error))
         return false;
     for (*count = 0; *count < capacity && (int64_t)*count < found.sections; ++*count)
-        hits[*count] = (struct library_hit){.section = (int64_t)*count};
+        hits[*count] = (struct library_hit){.section = (int64_t)*count, .share = 1};
     library_document_free(&found);
     return true;
 }

@@ -137,7 +137,8 @@ bool reading_prefix(struct session *session, int64_t document, int64_t section,
         ok = library_get_section(session->library, document, next, LIBRARY_TEXT, &text, error);
         if (!ok)
             break;
-        ok = session_encode(session, text.text, text.text_size, &tokens, error) &&
+        ok = session_encode_section(session, text.text, text.text_size, next > 0, &tokens,
+                                    error) &&
              feed(session, state, &tokens, error);
         *tokens_reread += (int64_t)tokens.count;
         library_section_free(&text);
@@ -237,7 +238,8 @@ static bool batch_add(struct batch *batch, size_t place, const struct library_se
     batch->infos[batch->count].place.section = section->ordinal;
     batch->infos[batch->count].key.text = section->text_hash;
     batch->count++; /* from here on batch_clear frees the tokens */
-    if (!session_encode(batch->session, section->text, section->text_size, tokens, error))
+    if (!session_encode_section(batch->session, section->text, section->text_size, false, tokens,
+                                error))
         return false;
     batch->lanes[batch->count - 1] =
         (struct forward_lane){.state = state, .tokens = tokens->data, .count = tokens->count};
@@ -435,7 +437,8 @@ static bool read_section(struct walk *w, int64_t ordinal, struct error *error)
                              error))
         return false;
     w->tokens.count = 0;
-    bool ok = session_encode(w->session, section.text, section.text_size, &w->tokens, error) &&
+    bool ok = session_encode_section(w->session, section.text, section.text_size, ordinal > 0,
+                                     &w->tokens, error) &&
               read_tokens(w, ordinal, error);
     if (ok) {
         add_to_hash(w->text, &section);
@@ -557,6 +560,7 @@ static bool begin_reading(struct walk *w, int64_t next, struct error *error)
     w->started = clock_seconds();
     if (next == 0) {
         w->reading.sections = w->reading.tokens = 0;
+        w->reading.mixed = false;
         w->reading.bits = 0;
         if (!feed(session, w->state, &session->preamble, error))
             return false;

@@ -228,3 +228,24 @@ bool session_encode(struct session *session, const char *text, size_t size, stru
 {
     return tokenizer_encode(session->model->tokenizer, text, size, tokens, error);
 }
+
+size_t session_trimmed(const char *text, size_t size)
+{
+    while (size > 0 && (text[size - 1] == '\n' || text[size - 1] == ' '))
+        size--;
+    return size;
+}
+
+bool session_encode_section(struct session *session, const char *text, size_t size,
+                            bool continued, struct tokens *tokens, struct error *error)
+{
+    size_t kept = session_trimmed(text, size);
+    if (!continued)
+        return session_encode(session, text, kept, tokens, error);
+    struct buffer whole = {0};
+    bool ok = buffer_append(&whole, "\n\n", 2, error) &&
+              buffer_append(&whole, text, kept, error) &&
+              session_encode(session, whole.data, whole.size, tokens, error);
+    buffer_free(&whole);
+    return ok;
+}

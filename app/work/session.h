@@ -82,8 +82,18 @@ bool session_load_state(struct session *session, const struct states_place *plac
                         const struct hash *text, struct state *state, struct states_info *info,
                         bool *found, struct error *error) WARN_UNUSED;
 
-/* Appends the tokens of a section's text. */
+/* Appends the tokens of plain text. */
 bool session_encode(struct session *session, const char *text, size_t size, struct tokens *tokens,
                     struct error *error) WARN_UNUSED;
+
+/* Appends the tokens of a section's text without the blank at its end, so that a
+ * question's own empty line can follow a state at its end as the model was taught.
+ * `continued`: text came before it in the stream; an empty line then leads. */
+bool session_encode_section(struct session *session, const char *text, size_t size,
+                            bool continued, struct tokens *tokens,
+                            struct error *error) WARN_UNUSED;
+
+/* Size of a section's text without the blank at its end. */
+size_t session_trimmed(const char *text, size_t size);
 
 #endif

@@ -121,8 +121,8 @@ static bool read_sources(struct summing *s, struct piece *const *pieces,
     for (size_t i = 0; ok && i < count; i++) {
         for (size_t j = 0; ok && j < preamble->count; j++)
             ok = tokens_append(&tokens[i], preamble->data[j], error);
-        ok = ok && session_encode(s->session, pieces[i]->source, strlen(pieces[i]->source),
-                                  &tokens[i], error);
+        ok = ok && session_encode_section(s->session, pieces[i]->source,
+                                          strlen(pieces[i]->source), false, &tokens[i], error);
         lanes[i] = (struct forward_lane){
             .state = states[i], .tokens = tokens[i].data, .count = tokens[i].count};
     }
