@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-double clock_seconds(void);     /* monotonic, from an arbitrary start */
-int64_t clock_unix_time(void);  /* seconds since 1970-01-01 UTC */
+double clock_seconds(void);    /* monotonic, from an arbitrary start */
+int64_t clock_unix_time(void); /* seconds since 1970-01-01 UTC */
 
 #endif

@@ -26,7 +26,8 @@ bool file_map_open(struct file_map *map, const char *path, enum error_kind kind,
                    struct error *error) WARN_UNUSED;
 void file_map_close(struct file_map *map);
 
-bool file_identify(struct file_identity *identity, const char *path, struct error *error) WARN_UNUSED;
+bool file_identify(struct file_identity *identity, const char *path,
+                   struct error *error) WARN_UNUSED;
 
 /* Creates every missing folder of the path with mode 0700. */
 bool file_make_folders(const char *path, struct error *error) WARN_UNUSED;

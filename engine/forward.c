@@ -7,10 +7,10 @@
 #include <string.h>
 
 enum {
-    MAX_ROWS = 256,        /* tokens of one pass; more bring little and cost memory */
-    ROW_BLOCK = 16,        /* rows of one work item where rows are independent */
-    CHANNEL_BLOCK = 128,   /* channels of one work item in the scan */
-    PREFILL_OUTPUTS = 32,  /* outputs of one work item */
+    MAX_ROWS = 256,       /* tokens of one pass; more bring little and cost memory */
+    ROW_BLOCK = 16,       /* rows of one work item where rows are independent */
+    CHANNEL_BLOCK = 128,  /* channels of one work item in the scan */
+    PREFILL_OUTPUTS = 32, /* outputs of one work item */
     DECODE_OUTPUTS = 128,
     LOGIT_OUTPUTS = 256,
 };
@@ -58,9 +58,9 @@ struct forward {
 
     struct logit_row logit_rows[MAX_ROWS];
     size_t logit_count;
-    float *tile;         /* [threads][MAX_ROWS][LOGIT_OUTPUTS] */
-    float *tile_top;     /* [tiles][MAX_ROWS] */
-    float *tile_sum;     /* [tiles][MAX_ROWS] */
+    float *tile;     /* [threads][MAX_ROWS][LOGIT_OUTPUTS] */
+    float *tile_top; /* [tiles][MAX_ROWS] */
+    float *tile_sum; /* [tiles][MAX_ROWS] */
     float target_logit[MAX_ROWS];
 
     /* The product in progress. */
@@ -329,8 +329,7 @@ static void logit_norm_item(void *context, size_t item, unsigned worker)
     struct forward *f = context;
     (void)worker;
     f->kernels->rms_norm(f->u + item * f->inner, f->x + f->logit_rows[item].row * f->inner,
-                         f->model->output_norm, f->model->shape.epsilon,
-                         f->model->shape.embedding);
+                         f->model->output_norm, f->model->shape.epsilon, f->model->shape.embedding);
 }
 
 /* One stretch of the vocabulary for all wanted rows: the logits exist only here,
@@ -390,8 +389,8 @@ static bool run_logits(struct forward *f)
         return false;
     for (size_t i = 0; i < f->logit_count; i++)
         if (f->logit_rows[i].target >= 0)
-            *f->logit_rows[i].bits = surprise(f->target_logit[i], f->tile_top + i,
-                                              f->tile_sum + i, tiles, MAX_ROWS);
+            *f->logit_rows[i].bits =
+                surprise(f->target_logit[i], f->tile_top + i, f->tile_sum + i, tiles, MAX_ROWS);
     return true;
 }
 
@@ -449,9 +448,8 @@ static bool check_tokens(const struct forward *f, const int32_t *tokens, size_t 
 {
     for (size_t i = 0; i < count; i++)
         if (tokens[i] < 0 || (size_t)tokens[i] >= f->vocabulary)
-            return error_set(error, ERROR_MODEL,
-                             "token %d is not in the model's vocabulary of %zu", tokens[i],
-                             f->vocabulary);
+            return error_set(error, ERROR_MODEL, "token %d is not in the model's vocabulary of %zu",
+                             tokens[i], f->vocabulary);
     return true;
 }
 

@@ -117,9 +117,8 @@ static bool bind_matrix(struct matrix *matrix, const struct gguf *file, const ch
 
 /* Copies a small tensor of ne0 x ne1 weights as floats to *next and moves it on;
  * transposed when `transpose`: from [ne1][ne0] to [ne0][ne1]. */
-static bool copy_small(const float **place, float **next, const struct gguf *file,
-                       const char *name, size_t ne0, size_t ne1, bool transpose,
-                       struct error *error)
+static bool copy_small(const float **place, float **next, const struct gguf *file, const char *name,
+                       size_t ne0, size_t ne1, bool transpose, struct error *error)
 {
     const struct gguf_tensor *tensor;
     if (!find_tensor(file, name, ne0, ne1, &tensor, error))

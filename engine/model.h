@@ -21,12 +21,12 @@
 
 struct model_shape {
     size_t layers;
-    size_t embedding;  /* E */
-    size_t inner;      /* D */
-    size_t states;     /* S, per channel */
-    size_t rank;       /* R, of dt */
-    size_t taps;       /* width of the convolution */
-    size_t vocabulary; /* rows of the embedding */
+    size_t embedding;    /* E */
+    size_t inner;        /* D */
+    size_t states;       /* S, per channel */
+    size_t rank;         /* R, of dt */
+    size_t taps;         /* width of the convolution */
+    size_t vocabulary;   /* rows of the embedding */
     float epsilon;       /* of the layer norms */
     float mixer_epsilon; /* of the dt/B/C norms */
     bool mixer_norm;     /* Falcon-Mamba: dt, B and C are normalized */

@@ -33,7 +33,7 @@ struct tokenizer {
     struct cached_word *cache; /* [CACHE_ENTRIES] */
     int32_t bos, eos;
     bool add_bos;
-    bool left_out; /* some byte had no token */
+    bool left_out;         /* some byte had no token */
     struct buffer warning; /* empty when there is none */
 };
 

@@ -25,9 +25,9 @@ enum blocks_type {
 };
 
 struct blocks_layout {
-    const char *name;  /* "Q4_K" */
-    unsigned weights;  /* in one block */
-    unsigned bytes;    /* of one block */
+    const char *name; /* "Q4_K" */
+    unsigned weights; /* in one block */
+    unsigned bytes;   /* of one block */
 };
 
 /* NULL for a type that we do not read. */

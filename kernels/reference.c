@@ -144,8 +144,7 @@ static void conv_silu(const struct conv *c)
         }
     for (size_t j = 0; j + 1 < c->width; j++) /* oldest first: each reads only newer ones */
         for (size_t d = 0; d < c->channels && c->tokens; d++)
-            c->tail[j * c->tail_stride + d] =
-                conv_input(c, c->tokens - 1, c->width - 2 - j, d);
+            c->tail[j * c->tail_stride + d] = conv_input(c, c->tokens - 1, c->width - 2 - j, d);
 }
 
 static void scan(const struct scan *s)

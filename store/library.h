@@ -42,31 +42,31 @@ void library_rollback(struct library *library);
 
 struct library_document {
     int64_t id;
-    char *name;           /* shown and accepted as DOC; unique */
-    char *path;           /* absolute path of the first source */
-    int64_t added_at;     /* unix seconds */
+    char *name;       /* shown and accepted as DOC; unique */
+    char *path;       /* absolute path of the first source */
+    int64_t added_at; /* unix seconds */
     int64_t sections;
     int64_t characters;
     int64_t bytes;
-    int normalizer;       /* DOCUMENT_NORMALIZER that made the text */
-    bool complete;        /* text and outline stored to the end */
+    int normalizer; /* DOCUMENT_NORMALIZER that made the text */
+    bool complete;  /* text and outline stored to the end */
 };
 void library_document_free(struct library_document *document);
 
 /* One file of a document; most documents have one. */
 struct library_source {
-    int64_t ordinal;      /* from 0 */
-    char *path;           /* absolute */
+    int64_t ordinal; /* from 0 */
+    char *path;      /* absolute */
     int64_t size, lines, pages, invalid_bytes;
     int64_t modified_ns;
-    struct hash hash;     /* of the bytes */
+    struct hash hash; /* of the bytes */
 };
 void library_source_free(struct library_source *source);
 
 /* One section: the unit of states, questions and summaries. */
 struct library_section {
-    int64_t ordinal;      /* from 0, through all sources */
-    int64_t source;       /* ordinal of its source */
+    int64_t ordinal; /* from 0, through all sources */
+    int64_t source;  /* ordinal of its source */
     char *title;
     int64_t level, part;
     int64_t begin_byte, end_byte, line, page; /* in the source */
@@ -74,7 +74,7 @@ struct library_section {
     struct hash text_hash; /* of the normalized text */
     char *text;            /* NUL-terminated; NULL unless asked for */
     size_t text_size;
-    void *map;             /* encoded position map; NULL unless asked for */
+    void *map; /* encoded position map; NULL unless asked for */
     size_t map_size;
 };
 void library_section_free(struct library_section *section);
@@ -132,9 +132,8 @@ enum library_parts {
 };
 /* ERROR_INPUT when there is none. A text is checked against text_hash and for being
  * UTF-8, in library_each_section too: what differs is ERROR_STORE. */
-bool library_get_section(struct library *library, int64_t document, int64_t ordinal,
-                         unsigned parts, struct library_section *section,
-                         struct error *error) WARN_UNUSED;
+bool library_get_section(struct library *library, int64_t document, int64_t ordinal, unsigned parts,
+                         struct library_section *section, struct error *error) WARN_UNUSED;
 typedef bool library_section_visit(void *context, const struct library_section *section);
 bool library_each_section(struct library *library, int64_t document, unsigned parts,
                           library_section_visit *visit, void *context,
@@ -166,9 +165,8 @@ bool library_put_fingerprint(struct library *library, const struct file_identity
                              const struct hash *fingerprint, struct error *error) WARN_UNUSED;
 
 /* A model that was used: *id of the row with this fingerprint, made when new. */
-bool library_touch_model(struct library *library, const struct hash *fingerprint,
-                         const char *name, const char *path, int64_t *id,
-                         struct error *error) WARN_UNUSED;
+bool library_touch_model(struct library *library, const struct hash *fingerprint, const char *name,
+                         const char *path, int64_t *id, struct error *error) WARN_UNUSED;
 /* *found false when this library never met the model. */
 bool library_find_model(struct library *library, const struct hash *fingerprint, int64_t *id,
                         bool *found, struct error *error) WARN_UNUSED;
@@ -177,11 +175,11 @@ bool library_find_model(struct library *library, const struct hash *fingerprint,
 struct library_reading {
     int64_t id;
     int64_t document, model;
-    int64_t sections;  /* read so far */
-    int64_t tokens;    /* read so far, preamble included */
-    double bits;       /* sum of the tokens' surprise */
-    char *numerics;    /* tag of the last stretch */
-    bool mixed;        /* read under more than one tag */
+    int64_t sections; /* read so far */
+    int64_t tokens;   /* read so far, preamble included */
+    double bits;      /* sum of the tokens' surprise */
+    char *numerics;   /* tag of the last stretch */
+    bool mixed;       /* read under more than one tag */
     int64_t updated_at;
 };
 void library_reading_free(struct library_reading *reading);
@@ -202,10 +200,10 @@ bool library_put_reading(struct library *library, struct library_reading *readin
 /* What reading one section gave. */
 struct library_section_reading {
     int64_t section;
-    int64_t tokens;        /* of this section */
-    int64_t end_token;     /* tokens of the stream up to its end, preamble included */
-    double bits;           /* sum */
-    void *surprise;        /* bits per token, encoded by the caller; NULL unless asked for */
+    int64_t tokens;    /* of this section */
+    int64_t end_token; /* tokens of the stream up to its end, preamble included */
+    double bits;       /* sum */
+    void *surprise;    /* bits per token, encoded by the caller; NULL unless asked for */
     size_t surprise_size;
 };
 void library_section_reading_free(struct library_section_reading *reading);
@@ -226,22 +224,21 @@ struct library_question {
     int64_t id;
     int64_t document, model;
     int64_t asked_at;
-    char *scope;    /* "", "section 3", "as of 5" ... */
+    char *scope; /* "", "section 3", "as of 5" ... */
     char *question;
-    char *answer;   /* NULL: the document does not say */
-    char *detail;   /* JSON object as `ask --json` prints it */
+    char *answer; /* NULL: the document does not say */
+    char *detail; /* JSON object as `ask --json` prints it */
 };
 void library_question_free(struct library_question *question);
 bool library_add_question(struct library *library, const struct library_question *question,
                           int64_t *id, struct error *error) WARN_UNUSED;
 typedef bool library_question_visit(void *context, const struct library_question *question);
-bool library_each_question(struct library *library, int64_t document,
-                           library_question_visit *visit, void *context,
-                           struct error *error) WARN_UNUSED;
+bool library_each_question(struct library *library, int64_t document, library_question_visit *visit,
+                           void *context, struct error *error) WARN_UNUSED;
 
 enum library_summary_kind {
     LIBRARY_SUMMARY_SECTION = 1,
-    LIBRARY_SUMMARY_PART = 2,     /* of several sections together; key names them */
+    LIBRARY_SUMMARY_PART = 2, /* of several sections together; key names them */
     LIBRARY_SUMMARY_DOCUMENT = 3,
     LIBRARY_SUMMARY_SO_FAR = 4,
 };

@@ -3,8 +3,8 @@
  * counts the whole library, so that a document's ranking would change with its
  * neighbours. FTS5 finds the sections that hold a word; a function of ours tells
  * how often. A heading stands in the title and in the text, so it counts twice. */
-#include "store/library_private.h"
 #include "store/library_search.h"
+#include "store/library_private.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -40,8 +40,8 @@ bool library_search_register(struct db *db, struct error *error)
         sqlite3_step(statement);
     sqlite3_finalize(statement);
     if (status == SQLITE_OK)
-        status = api ? api->xCreateFunction(api, "occurrences", NULL, occurrences, NULL)
-                     : SQLITE_ERROR;
+        status =
+            api ? api->xCreateFunction(api, "occurrences", NULL, occurrences, NULL) : SQLITE_ERROR;
     return status == SQLITE_OK || db_fail(db, "prepare the full-text search", status, error);
 }
 
@@ -109,7 +109,8 @@ static bool add_word(struct ranking *ranking, struct library *library, int64_t d
     }
     bool ok = db_finish(&query, error);
     buffer_free(&expression);
-    double rarity = log(1 + ((double)(ranking->sections - holding) + 0.5) / ((double)holding + 0.5));
+    double rarity =
+        log(1 + ((double)(ranking->sections - holding) + 0.5) / ((double)holding + 0.5));
     ranking->all += rarity;
     for (int64_t i = 0; ok && i < ranking->sections; i++) {
         ranking->scores[i] += rarity * ranking->word[i];

@@ -44,9 +44,9 @@ struct states_key {
 struct states_info {
     struct states_place place;
     struct states_key key;
-    char numerics[64];  /* tag: backend/level/revision; recorded, not compared */
-    int64_t token;      /* tokens in the state, preamble included */
-    struct hash hash;   /* of the uncompressed payload */
+    char numerics[64]; /* tag: backend/level/revision; recorded, not compared */
+    int64_t token;     /* tokens in the state, preamble included */
+    struct hash hash;  /* of the uncompressed payload */
     int64_t raw_bytes, stored_bytes;
     int64_t created_at; /* unix seconds */
 };

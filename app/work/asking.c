@@ -105,9 +105,8 @@ static bool load_lanes(struct ask *ask, struct error *error)
         if (ok)
             state_copy(ask->before, ask->states[0]);
     } else {
-        ok = reading_section_states(ask->session, ask->options->document, ask->sections,
-                                    ask->count, ask->states, infos, saved,
-                                    &ask->result->tokens_reread, error);
+        ok = reading_section_states(ask->session, ask->options->document, ask->sections, ask->count,
+                                    ask->states, infos, saved, &ask->result->tokens_reread, error);
     }
     for (size_t i = 0; ok && i < ask->count; i++)
         note_source(ask, i, &infos[i], saved[i]);
@@ -156,8 +155,7 @@ static bool reread_lanes(struct ask *ask, struct error *error)
         size_t size = session_trimmed(section.text, section.text_size);
         ok = session_encode(session, section.text, size, &text, error) &&
              prompt_question_first(&session->model->prompt, session->model->tokenizer,
-                                   ask->options->question, section.text, size, &tokens[i],
-                                   error);
+                                   ask->options->question, section.text, size, &tokens[i], error);
         ask->result->tokens_reread += (int64_t)text.count;
         ask->result->sources[i].section = ask->sections[i];
         ask->result->sources[i].kind = STATES_SECTION;
@@ -177,9 +175,9 @@ static bool reread_lanes(struct ask *ask, struct error *error)
 bool asking_is_denial(const char *answer)
 {
     static const char *const phrases[] = {
-        "does not say",        "doesn't say",      "does not mention", "doesn't mention",
-        "not mentioned",       "does not specify", "not specified",    "does not state",
-        "does not provide",    "not stated",       "no information",   "cannot be determined",
+        "does not say",          "doesn't say",      "does not mention", "doesn't mention",
+        "not mentioned",         "does not specify", "not specified",    "does not state",
+        "does not provide",      "not stated",       "no information",   "cannot be determined",
         "not given in the text",
     };
     char folded[160];
@@ -246,8 +244,7 @@ static bool note_answers(struct ask *ask, struct error *error)
 }
 
 /* A state that has read the section and, with the answer, the request to quote. */
-static bool ask_to_quote(struct ask *ask, int64_t section, struct state *state,
-                         struct error *error)
+static bool ask_to_quote(struct ask *ask, int64_t section, struct state *state, struct error *error)
 {
     struct session *session = ask->session;
     const struct model *model = session->model;
@@ -434,8 +431,8 @@ static json_t *section_json(struct session *session, int64_t document, int64_t o
     if (ordinal < 0 || !library_get_section(session->library, document, ordinal, LIBRARY_OUTLINE,
                                             &section, &ignored))
         return json_null();
-    json_t *json = json_pack("{s:I, s:s}", "number", (json_int_t)ordinal + 1, "title",
-                             section.title);
+    json_t *json =
+        json_pack("{s:I, s:s}", "number", (json_int_t)ordinal + 1, "title", section.title);
     library_section_free(&section);
     return json;
 }
@@ -446,9 +443,9 @@ static json_t *quotes_json(struct session *session, const struct asking_options 
     json_t *quotes = json_array();
     for (size_t i = 0; i < result->quote_count; i++) {
         const struct asking_quote *quote = &result->quotes[i];
-        json_t *json = json_pack("{s:s, s:b, s:o}", "text", quote->text, "verified",
-                                 (int)quote->verified, "section",
-                                 section_json(session, options->document, quote->section));
+        json_t *json =
+            json_pack("{s:s, s:b, s:o}", "text", quote->text, "verified", (int)quote->verified,
+                      "section", section_json(session, options->document, quote->section));
         if (quote->verified) {
             json_object_set_new(json, "page", json_integer((json_int_t)quote->page));
             json_object_set_new(json, "line", json_integer((json_int_t)quote->line));
@@ -482,11 +479,11 @@ json_t *asking_json(struct session *session, const struct asking_options *option
         "{s:I, s:s, s:b, s:s?, s:o, s:f, s:o, s:o, s:o, s:I, s:I, s:f}", "document",
         (json_int_t)options->document, "question", options->question, "found", (int)result->found,
         "answer", result->answer, "section",
-        section_json(session, options->document, result->section), "confidence",
-        result->confidence, "quotes", quotes_json(session, options, result), "from_states",
-        sources_json(result, true), "states_made", sources_json(result, false), "tokens_reread",
-        (json_int_t)result->tokens_reread, "tokens_generated",
-        (json_int_t)result->tokens_generated, "seconds", result->seconds);
+        section_json(session, options->document, result->section), "confidence", result->confidence,
+        "quotes", quotes_json(session, options, result), "from_states", sources_json(result, true),
+        "states_made", sources_json(result, false), "tokens_reread",
+        (json_int_t)result->tokens_reread, "tokens_generated", (json_int_t)result->tokens_generated,
+        "seconds", result->seconds);
     if (json && options->as_of >= 0)
         json_object_set_new(json, "as_of", json_integer((json_int_t)options->as_of + 1));
     return json;

@@ -17,13 +17,13 @@
 struct asking_options {
     int64_t document;
     const char *question;
-    int64_t section;    /* ask this section only; -1: find the best */
-    int64_t as_of;      /* answer from the prefix state at this section's end; -1: no */
-    bool reread;        /* read the passages again, question first */
-    size_t lanes;       /* how many of the best sections; 0: the measured default */
-    size_t max_tokens;  /* of an answer; 0: the default */
+    int64_t section;   /* ask this section only; -1: find the best */
+    int64_t as_of;     /* answer from the prefix state at this section's end; -1: no */
+    bool reread;       /* read the passages again, question first */
+    size_t lanes;      /* how many of the best sections; 0: the measured default */
+    size_t max_tokens; /* of an answer; 0: the default */
     struct sampler_options sampler;
-    bool keep;          /* add question and answer to the library */
+    bool keep; /* add question and answer to the library */
 };
 
 struct asking_quote {
@@ -51,10 +51,10 @@ struct asking_source {
 };
 
 struct asking_result {
-    bool found;          /* false: the document does not say */
-    char *answer;        /* NULL unless found; without the lines that quote */
-    int64_t section;     /* whose lane answered; with as_of: the last section read */
-    double confidence;   /* 0 to 1 */
+    bool found;        /* false: the document does not say */
+    char *answer;      /* NULL unless found; without the lines that quote */
+    int64_t section;   /* whose lane answered; with as_of: the last section read */
+    double confidence; /* 0 to 1 */
     struct asking_quote *quotes;
     size_t quote_count;
     struct asking_source *sources; /* lanes in order of rank */

@@ -27,7 +27,7 @@ struct event_progress {
     int64_t tokens;          /* done so far */
     int64_t tokens_expected; /* in all, estimated; 0: unknown */
     double tokens_per_second;
-    double seconds_left;     /* negative: unknown */
+    double seconds_left; /* negative: unknown */
 };
 
 struct event {

@@ -6,13 +6,13 @@
 #include "engine/sampler.h"
 
 struct generate_lane {
-    struct state *state; /* in: after the prompt; out: after the answer */
-    struct buffer text;  /* out: the answer, whole UTF-8 characters; caller frees */
-    struct tokens tokens; /* out: its tokens; caller frees */
-    bool ended;          /* the model ended it; false: cut at the limit */
+    struct state *state;    /* in: after the prompt; out: after the answer */
+    struct buffer text;     /* out: the answer, whole UTF-8 characters; caller frees */
+    struct tokens tokens;   /* out: its tokens; caller frees */
+    bool ended;             /* the model ended it; false: cut at the limit */
     double log_probability; /* out: sum over tokens, the end token included */
-    double lowest;       /* out: least log probability of a token */
-    size_t counted;      /* tokens in the sum */
+    double lowest;          /* out: least log probability of a token */
+    size_t counted;         /* tokens in the sum */
 };
 
 /* What is emitted as EVENT_TOKEN: the text of lane `shown`, or nothing for -1. */

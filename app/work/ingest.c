@@ -14,10 +14,10 @@ enum { SECTIONS_PER_COMMIT = 64 };
 struct ingest {
     struct session *session;
     int64_t document;
-    int64_t ordinal;  /* of the next section */
-    int64_t stored;   /* sections that an earlier run left */
-    bool differs;     /* everything from here on is new */
-    int64_t pending;  /* sections since the last commit */
+    int64_t ordinal; /* of the next section */
+    int64_t stored;  /* sections that an earlier run left */
+    bool differs;    /* everything from here on is new */
+    int64_t pending; /* sections since the last commit */
 };
 
 /* --- which document --------------------------------------------------------------- */
@@ -64,8 +64,8 @@ static bool is_unchanged(struct ingest *in, char *const *paths, size_t count, bo
         if (!library_get_source(in->session->library, in->document, (int64_t)i, &source, error))
             return false;
         bool seen = file_identify(&now, paths[i], error);
-        *unchanged = seen && (int64_t)now.size == source.size &&
-                     now.modified_ns == source.modified_ns;
+        *unchanged =
+            seen && (int64_t)now.size == source.size && now.modified_ns == source.modified_ns;
         library_source_free(&source);
         if (!seen)
             return false;
@@ -87,12 +87,11 @@ static bool same_section(const struct library_section *a, const struct library_s
 static bool cut(struct ingest *in, int64_t ordinal, struct error *error)
 {
     return states_remove_from(in->session->states, in->document, ordinal, error) &&
-           library_cut_document(in->session->library, in->document, ordinal,
-                                DOCUMENT_NORMALIZER, error);
+           library_cut_document(in->session->library, in->document, ordinal, DOCUMENT_NORMALIZER,
+                                error);
 }
 
-static bool keep_or_cut(struct ingest *in, const struct library_section *fresh,
-                        struct error *error)
+static bool keep_or_cut(struct ingest *in, const struct library_section *fresh, struct error *error)
 {
     if (in->differs)
         return true;
@@ -112,8 +111,8 @@ static bool keep_or_cut(struct ingest *in, const struct library_section *fresh,
     return true;
 }
 
-static bool take_section(struct ingest *in, int64_t source,
-                         const struct document_section *section, struct error *error)
+static bool take_section(struct ingest *in, int64_t source, const struct document_section *section,
+                         struct error *error)
 {
     struct library_section row = {
         .ordinal = in->ordinal,
@@ -170,8 +169,7 @@ static bool take_sections(struct ingest *in, struct document_reader *reader, int
 
 /* --- files ------------------------------------------------------------------------------ */
 
-static bool take_source(struct ingest *in, const char *path, int64_t ordinal,
-                        struct error *error)
+static bool take_source(struct ingest *in, const char *path, int64_t ordinal, struct error *error)
 {
     struct document_reader *reader;
     struct file_identity identity;

@@ -20,8 +20,8 @@ static bool is_blank(char c)
 /* Bytes of a closing quotation mark or bracket at text, or 0. */
 static size_t closing_mark(const char *text)
 {
-    static const char *const marks[] = {"\"", "'", ")", "]", "\xE2\x80\x9D", "\xE2\x80\x99",
-                                        "\xC2\xBB"};
+    static const char *const marks[] = {"\"",           "'",       ")", "]", "\xE2\x80\x9D",
+                                        "\xE2\x80\x99", "\xC2\xBB"};
     for (size_t i = 0; i < sizeof marks / sizeof marks[0]; i++)
         if (strncmp(text, marks[i], strlen(marks[i])) == 0)
             return strlen(marks[i]);
@@ -31,8 +31,8 @@ static size_t closing_mark(const char *text)
 /* The period of "Mr." or of an initial ends no sentence. */
 static bool is_abbreviation(const char *text, size_t begin, size_t period)
 {
-    static const char *const known[] = {"Mr", "Mrs", "Ms", "Dr", "St", "Prof", "No", "vs",
-                                        "etc", "cf", "Fig", "p", "pp", "e.g", "i.e"};
+    static const char *const known[] = {"Mr",  "Mrs", "Ms",  "Dr", "St", "Prof", "No", "vs",
+                                        "etc", "cf",  "Fig", "p",  "pp", "e.g",  "i.e"};
     size_t word = period;
     while (word > begin && !is_blank(text[word - 1]))
         word--;
@@ -216,8 +216,8 @@ static bool best_branch(const struct choice *choice, const float *logits, size_t
 static void take_branch(struct choice *choice, size_t depth, int32_t token)
 {
     for (size_t i = 0; i < choice->count; i++)
-        if (choice->open[i] && (depth >= choice->tokens[i].count ||
-                                choice->tokens[i].data[depth] != token)) {
+        if (choice->open[i] &&
+            (depth >= choice->tokens[i].count || choice->tokens[i].data[depth] != token)) {
             choice->open[i] = false;
             choice->left--;
         }
@@ -230,16 +230,14 @@ static bool descend(struct choice *choice, struct state *state, struct error *er
         if (!best_branch(choice, state->logits, depth, &token))
             return true; /* the same sentence stands there twice */
         take_branch(choice, depth, token);
-        if (choice->left > 1 &&
-            !forward_decode(choice->session->forward, &state, &token, 1, error))
+        if (choice->left > 1 && !forward_decode(choice->session->forward, &state, &token, 1, error))
             return false;
     }
     return true;
 }
 
 bool quoting_choose(struct session *session, struct state *state, const char *text,
-                    const struct quoting_sentences *sentences, size_t *chosen,
-                    struct error *error)
+                    const struct quoting_sentences *sentences, size_t *chosen, struct error *error)
 {
     struct choice choice = {.session = session, .count = sentences->count};
     choice.tokens = calloc(choice.count, sizeof *choice.tokens);

@@ -9,15 +9,16 @@
 /* Sorted. Question words, articles, pronouns, auxiliaries, prepositions, and the
  * words with which people speak of the text itself. */
 static const char *const common[] = {
-    "a",     "about", "according", "after", "all",   "also",  "an",    "and",   "any",   "are",
-    "as",    "at",    "be",        "been",  "but",   "by",    "can",   "could", "did",   "do",
-    "does",  "doing", "for",       "from",  "had",   "has",   "have",  "he",    "her",   "hers",
-    "him",   "his",   "how",       "i",     "if",    "in",    "into",  "is",    "it",    "its",
-    "me",    "my",    "no",        "not",   "of",    "on",    "or",    "our",   "s",     "say",
-    "she",   "so",    "some",      "such",  "t",     "text",  "than",  "that",  "the",   "their",
-    "them",  "then",  "there",     "they",  "this",  "to",    "us",    "was",   "we",    "were",
-    "what",  "when",  "where",     "which", "while", "who",   "whom",  "whose", "why",   "will",
-    "with",  "would", "you",       "your",
+    "a",     "about",   "according", "after",  "all",   "also",     "an",    "and",   "any",
+    "are",   "as",      "at",        "author", "be",    "been",     "book",  "but",   "by",
+    "can",   "chapter", "could",     "did",    "do",    "document", "does",  "doing", "for",
+    "from",  "had",     "has",       "have",   "he",    "her",      "hers",  "him",   "his",
+    "how",   "i",       "if",        "in",     "into",  "is",       "it",    "its",   "me",
+    "my",    "no",      "not",       "of",     "on",    "or",       "our",   "s",     "say",
+    "she",   "so",      "some",      "such",   "t",     "text",     "than",  "that",  "the",
+    "their", "them",    "then",      "there",  "they",  "this",     "to",    "us",    "was",
+    "we",    "were",    "what",      "when",   "where", "which",    "while", "who",   "whom",
+    "whose", "why",     "will",      "with",   "would", "you",      "your",
 };
 
 static int compare_words(const void *a, const void *b)

@@ -9,8 +9,8 @@
 #include <string.h>
 
 enum {
-    PIECE = 256,  /* tokens between two looks at the clock */
-    TRIAL = 64,   /* tokens of the trial that the first estimate of time rests on */
+    PIECE = 256, /* tokens between two looks at the clock */
+    TRIAL = 64,  /* tokens of the trial that the first estimate of time rests on */
 };
 
 #define CHARACTERS_PER_TOKEN 4.2 /* of English prose, until something is known */
@@ -27,8 +27,8 @@ struct walk {
     struct tokens tokens;     /* of the section being read */
     float *bits;              /* [bits_capacity] */
     size_t bits_capacity;
-    int64_t characters;       /* read so far, for the estimate */
-    int64_t last_kept;        /* token of the last prefix state */
+    int64_t characters; /* read so far, for the estimate */
+    int64_t last_kept;  /* token of the last prefix state */
     double started;
 };
 
@@ -114,9 +114,8 @@ static bool feed(struct session *session, struct state *state, const struct toke
     return forward_prefill(session->forward, &lane, 1, error);
 }
 
-bool reading_prefix(struct session *session, int64_t document, int64_t section,
-                    struct state *state, struct states_info *info, int64_t *tokens_reread,
-                    struct error *error)
+bool reading_prefix(struct session *session, int64_t document, int64_t section, struct state *state,
+                    struct states_info *info, int64_t *tokens_reread, struct error *error)
 {
     int64_t next;
     *tokens_reread = 0;
@@ -125,8 +124,7 @@ bool reading_prefix(struct session *session, int64_t document, int64_t section,
     if (next == 0 && !feed(session, state, &session->preamble, error))
         return false;
     if (next <= section)
-        session_note(session,
-                     "no state is kept at the end of section %lld: reading on from %s%lld",
+        session_note(session, "no state is kept at the end of section %lld: reading on from %s%lld",
                      (long long)section + 1, next ? "section " : "the beginning, section ",
                      (long long)next + 1);
     struct tokens tokens = {0};
@@ -137,8 +135,7 @@ bool reading_prefix(struct session *session, int64_t document, int64_t section,
         ok = library_get_section(session->library, document, next, LIBRARY_TEXT, &text, error);
         if (!ok)
             break;
-        ok = session_encode_section(session, text.text, text.text_size, next > 0, &tokens,
-                                    error) &&
+        ok = session_encode_section(session, text.text, text.text_size, next > 0, &tokens, error) &&
              feed(session, state, &tokens, error);
         *tokens_reread += (int64_t)tokens.count;
         library_section_free(&text);
@@ -210,13 +207,13 @@ static bool batch_run(struct batch *batch, struct states_info *infos, struct err
         struct states_place *place = &batch->infos[i].place;
         struct hash text = batch->infos[i].key.text;
         const struct state *state = batch->lanes[i].state;
-        batch->infos[i] = session_info(session, batch->document, STATES_SECTION, place->section,
-                                       &text, state);
+        batch->infos[i] =
+            session_info(session, batch->document, STATES_SECTION, place->section, &text, state);
         batch->payloads[i] = state->data;
         batch->sizes[i] = state->floats * sizeof *state->data;
     }
-    if (!states_put_many(session->states, batch->infos, batch->payloads, batch->sizes,
-                         batch->count, error))
+    if (!states_put_many(session->states, batch->infos, batch->payloads, batch->sizes, batch->count,
+                         error))
         return false;
     for (size_t i = 0; i < batch->count; i++)
         infos[batch->places[i]] = batch->infos[i];
@@ -255,8 +252,7 @@ static bool load_or_add(struct batch *batch, size_t place, int64_t ordinal, stru
     struct session *session = batch->session;
     struct library_section section;
     struct error refusal = {0};
-    struct states_place where =
-        session_place(session, batch->document, STATES_SECTION, ordinal);
+    struct states_place where = session_place(session, batch->document, STATES_SECTION, ordinal);
     if (!library_get_section(session->library, batch->document, ordinal, LIBRARY_TEXT, &section,
                              error))
         return false;
@@ -365,10 +361,8 @@ static bool read_tokens(struct walk *w, int64_t section, struct error *error)
         return false;
     for (size_t at = 0; at < w->tokens.count; at += PIECE) {
         size_t count = w->tokens.count - at < PIECE ? w->tokens.count - at : PIECE;
-        struct forward_lane lane = {.state = w->state,
-                                    .tokens = w->tokens.data + at,
-                                    .count = count,
-                                    .bits = w->bits + at};
+        struct forward_lane lane = {
+            .state = w->state, .tokens = w->tokens.data + at, .count = count, .bits = w->bits + at};
         if (!forward_prefill(w->session->forward, &lane, 1, error))
             return false;
         w->result->tokens_read += (int64_t)count;
@@ -522,8 +516,8 @@ static bool resume(struct walk *w, int64_t *next, struct error *error)
                              &found, error))
         return false;
     if (!found)
-        w->reading = (struct library_reading){.document = w->document.id,
-                                              .model = session->model_id};
+        w->reading =
+            (struct library_reading){.document = w->document.id, .model = session->model_id};
     else if (w->reading.sections > w->document.sections)
         w->reading.sections = w->document.sections;
     if (!load_prefix(session, w->document.id, w->reading.sections - 1, w->state, &info, next,
@@ -539,8 +533,8 @@ static bool resume(struct walk *w, int64_t *next, struct error *error)
         if (!library_cut_reading(session->library, w->reading.id, *next, error))
             return false;
         library_reading_free(&w->reading);
-        return library_get_reading(session->library, w->document.id, session->model_id,
-                                   &w->reading, &found, error);
+        return library_get_reading(session->library, w->document.id, session->model_id, &w->reading,
+                                   &found, error);
     }
     return true;
 }

@@ -39,8 +39,8 @@ bool reading_text_hash(struct session *session, int64_t document, int64_t sectio
 /* Brings `state` to the end of `section`: from the prefix state there, or from the
  * nearest earlier one (or the beginning), reading on from it. *info is that of the
  * saved state used (token 0: none), *tokens_reread what had to be read again. */
-bool reading_prefix(struct session *session, int64_t document, int64_t section,
-                    struct state *state, struct states_info *info, int64_t *tokens_reread,
+bool reading_prefix(struct session *session, int64_t document, int64_t section, struct state *state,
+                    struct states_info *info, int64_t *tokens_reread,
                     struct error *error) WARN_UNUSED;
 
 /* Loads the section states of `count` sections into states[0..count), making and

@@ -23,9 +23,8 @@ static bool open_stores(struct session *session, struct error *error)
 }
 
 bool session_open(struct session *session, const struct session_options *options,
-                  const atomic_bool *cancel,
-                  void (*emit)(void *context, const struct event *event), void *context,
-                  struct error *error)
+                  const atomic_bool *cancel, void (*emit)(void *context, const struct event *event),
+                  void *context, struct error *error)
 {
     *session = (struct session){
         .options = *options, .cancel = cancel, .emit = emit, .emit_context = context};
@@ -94,8 +93,8 @@ static bool prepare_model(struct session *session, const char *path, struct erro
     if (!prompt_preamble(&session->model->prompt, session->model->tokenizer, &session->preamble,
                          error))
         return false;
-    session->preamble_hash = hash_of(session->preamble.data,
-                                     session->preamble.count * sizeof *session->preamble.data);
+    session->preamble_hash =
+        hash_of(session->preamble.data, session->preamble.count * sizeof *session->preamble.data);
     if (tokenizer_warning(session->model->tokenizer))
         session_note(session, "%s", tokenizer_warning(session->model->tokenizer));
     return library_touch_model(session->library, &session->fingerprint, session->model->name, path,
@@ -236,15 +235,14 @@ size_t session_trimmed(const char *text, size_t size)
     return size;
 }
 
-bool session_encode_section(struct session *session, const char *text, size_t size,
-                            bool continued, struct tokens *tokens, struct error *error)
+bool session_encode_section(struct session *session, const char *text, size_t size, bool continued,
+                            struct tokens *tokens, struct error *error)
 {
     size_t kept = session_trimmed(text, size);
     if (!continued)
         return session_encode(session, text, kept, tokens, error);
     struct buffer whole = {0};
-    bool ok = buffer_append(&whole, "\n\n", 2, error) &&
-              buffer_append(&whole, text, kept, error) &&
+    bool ok = buffer_append(&whole, "\n\n", 2, error) && buffer_append(&whole, text, kept, error) &&
               session_encode(session, whole.data, whole.size, tokens, error);
     buffer_free(&whole);
     return ok;

@@ -46,9 +46,8 @@ struct session {
 /* Options' texts are borrowed for the session's life. The library is opened at
  * once. cancel and emit may be NULL. */
 bool session_open(struct session *session, const struct session_options *options,
-                  const atomic_bool *cancel,
-                  void (*emit)(void *context, const struct event *event), void *context,
-                  struct error *error) WARN_UNUSED;
+                  const atomic_bool *cancel, void (*emit)(void *context, const struct event *event),
+                  void *context, struct error *error) WARN_UNUSED;
 void session_close(struct session *session);
 
 /* Finds, checks and binds the model, and registers it in the library. Does
@@ -89,9 +88,8 @@ bool session_encode(struct session *session, const char *text, size_t size, stru
 /* Appends the tokens of a section's text without the blank at its end, so that a
  * question's own empty line can follow a state at its end as the model was taught.
  * `continued`: text came before it in the stream; an empty line then leads. */
-bool session_encode_section(struct session *session, const char *text, size_t size,
-                            bool continued, struct tokens *tokens,
-                            struct error *error) WARN_UNUSED;
+bool session_encode_section(struct session *session, const char *text, size_t size, bool continued,
+                            struct tokens *tokens, struct error *error) WARN_UNUSED;
 
 /* Size of a section's text without the blank at its end. */
 size_t session_trimmed(const char *text, size_t size);

@@ -12,18 +12,18 @@
 
 enum {
     DEFAULT_TOKENS = 128,
-    LANES = 16,        /* sections side by side */
-    BLOCK_BYTES = 4000, /* of summaries that are summarized together: about a section */
+    LANES = 16,          /* sections side by side */
+    BLOCK_BYTES = 4000,  /* of summaries that are summarized together: about a section */
     SHORT_SECTION = 200, /* characters up to which a section is its own summary */
 };
 
 /* A text whose summary is wanted, or known. */
 struct piece {
     enum library_summary_kind kind;
-    int64_t section;   /* ordinal, or -1 */
-    int64_t last;      /* last section that is covered */
-    struct hash from;  /* what the summary is made from */
-    char *source;      /* text to be read for it; NULL: the section's state serves */
+    int64_t section;  /* ordinal, or -1 */
+    int64_t last;     /* last section that is covered */
+    struct hash from; /* what the summary is made from */
+    char *source;     /* text to be read for it; NULL: the section's state serves */
     char *summary;
     bool kept;
 };
@@ -121,8 +121,8 @@ static bool read_sources(struct summing *s, struct piece *const *pieces,
     for (size_t i = 0; ok && i < count; i++) {
         for (size_t j = 0; ok && j < preamble->count; j++)
             ok = tokens_append(&tokens[i], preamble->data[j], error);
-        ok = ok && session_encode_section(s->session, pieces[i]->source,
-                                          strlen(pieces[i]->source), false, &tokens[i], error);
+        ok = ok && session_encode_section(s->session, pieces[i]->source, strlen(pieces[i]->source),
+                                          false, &tokens[i], error);
         lanes[i] = (struct forward_lane){
             .state = states[i], .tokens = tokens[i].data, .count = tokens[i].count};
     }
@@ -320,8 +320,8 @@ static bool take_parts(struct summarizing_result *result, struct piece *pieces, 
         return error_out_of_memory(error);
     result->part_count = count;
     for (size_t i = 0; i < count; i++) {
-        result->parts[i] = (struct summarizing_part){pieces[i].section, pieces[i].summary,
-                                                     pieces[i].kept};
+        result->parts[i] =
+            (struct summarizing_part){pieces[i].section, pieces[i].summary, pieces[i].kept};
         pieces[i].summary = NULL;
     }
     return true;
@@ -352,9 +352,8 @@ static bool sum_so_far(struct summing *s, struct error *error)
 {
     struct hash text;
     struct states_info info;
-    struct piece piece = {.kind = LIBRARY_SUMMARY_SO_FAR,
-                          .section = s->options->so_far,
-                          .last = s->options->so_far};
+    struct piece piece = {
+        .kind = LIBRARY_SUMMARY_SO_FAR, .section = s->options->so_far, .last = s->options->so_far};
     struct piece *only = &piece;
     if (!reading_text_hash(s->session, s->options->document, s->options->so_far, &text, error))
         return false;

@@ -18,8 +18,8 @@ struct summarizing_part {
 };
 
 struct summarizing_result {
-    char *text; /* of what was asked for */
-    bool kept;  /* it was in the library already */
+    char *text;                     /* of what was asked for */
+    bool kept;                      /* it was in the library already */
     struct summarizing_part *parts; /* of a whole document: its sections in order */
     size_t part_count;
     int64_t tokens_reread;

@@ -57,8 +57,8 @@ AVX512_INLINE void one_lane(enum blocks_type type, const int R, float *y, const 
         __mmask16 mask = avx512_first(columns - k);
         __m512 x0 = _mm512_maskz_loadu_ps(mask, x + k);
         for (int r = 0; r < R; r++)
-            sum[r] = _mm512_fmadd_ps(avx512_ragged(type, row + (size_t)r * row_bytes, mask), x0,
-                                     sum[r]);
+            sum[r] =
+                _mm512_fmadd_ps(avx512_ragged(type, row + (size_t)r * row_bytes, mask), x0, sum[r]);
     }
     for (int r = 0; r < R; r++)
         y[r] = add ? y[r] + avx512_sum(sum[r]) : avx512_sum(sum[r]);
@@ -75,8 +75,8 @@ AVX512_INLINE void one_lane_outputs(enum blocks_type type, float *y, const struc
         one_lane(type, 1, y, row, w->row_bytes, x, w->columns, add);
 }
 
-static void decode_one(float *y, const struct matrix *w, size_t first, size_t count,
-                       const float *x, bool add)
+static void decode_one(float *y, const struct matrix *w, size_t first, size_t count, const float *x,
+                       bool add)
 {
     switch (w->type) {
     case BLOCKS_F32:

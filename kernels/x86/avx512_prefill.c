@@ -22,8 +22,8 @@ enum {
 
 /* --- decoding ------------------------------------------------------------------ */
 
-AVX512_INLINE void decode(enum blocks_type type, float *out, const unsigned char *row,
-                          size_t begin, size_t end)
+AVX512_INLINE void decode(enum blocks_type type, float *out, const unsigned char *row, size_t begin,
+                          size_t end)
 {
     const size_t chunks = (size_t)avx512_block_chunks(type), block_columns = 32 * chunks;
     const unsigned char *block = row + begin / block_columns * avx512_block_bytes(type);

@@ -30,8 +30,8 @@ float avx512_sum_exp(float *top, const float *x, size_t size)
 {
     __m512 lowest = _mm512_set1_ps(-__builtin_inff()), largest = lowest;
     for (size_t i = 0; i < size; i += 16)
-        largest = _mm512_max_ps(
-            largest, _mm512_mask_loadu_ps(lowest, avx512_first(size - i), x + i));
+        largest =
+            _mm512_max_ps(largest, _mm512_mask_loadu_ps(lowest, avx512_first(size - i), x + i));
     *top = _mm512_reduce_max_ps(largest); /* exact in any order */
     __m512 sum = _mm512_setzero_ps();
     for (size_t i = 0; i < size; i += 16) {

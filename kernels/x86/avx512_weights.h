@@ -60,7 +60,8 @@ AVX512_INLINE void avx512_packed_scales(const unsigned char *block, struct avx51
     __m512 values = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(all)); /* 8 scales, 8 mins */
     __m512 d = _mm512_set1_ps(avx512_half(block)), dmin = _mm512_set1_ps(avx512_half(block + 2));
     scales->scale = _mm512_mul_ps(values, d);
-    scales->min = _mm512_mul_ps(_mm512_shuffle_f32x4(values, values, _MM_SHUFFLE(1, 0, 3, 2)), dmin);
+    scales->min =
+        _mm512_mul_ps(_mm512_shuffle_f32x4(values, values, _MM_SHUFFLE(1, 0, 3, 2)), dmin);
 }
 
 AVX512_INLINE void avx512_scales(enum blocks_type type, const unsigned char *block,
@@ -148,9 +149,9 @@ AVX512_INLINE void avx512_q4_k(const unsigned char *block, int chunk,
                                const struct avx512_scales *scales, __m512 *w0, __m512 *w1)
 {
     const unsigned char *q = block + 16 + chunk / 2 * 32;
-    __m512 table = _mm512_sub_ps(
-        _mm512_mul_ps(avx512_broadcast(scales->scale, chunk), avx512_iota(0)),
-        avx512_broadcast(scales->min, chunk));
+    __m512 table =
+        _mm512_sub_ps(_mm512_mul_ps(avx512_broadcast(scales->scale, chunk), avx512_iota(0)),
+                      avx512_broadcast(scales->min, chunk));
     avx512_nibbles(table, avx512_load16(q), avx512_load16(q + 16), chunk % 2, w0, w1);
 }
 
@@ -158,7 +159,8 @@ AVX512_INLINE void avx512_q5_k(const unsigned char *block, int chunk,
                                const struct avx512_scales *scales, __m512 *w0, __m512 *w1)
 {
     __m256i q = avx512_load32(block + 48 + chunk / 2 * 32);
-    __m256i fifth = _mm256_and_si256(avx512_load32(block + 16), _mm256_set1_epi8((char)(1 << chunk)));
+    __m256i fifth =
+        _mm256_and_si256(avx512_load32(block + 16), _mm256_set1_epi8((char)(1 << chunk)));
     __mmask32 set = _mm256_test_epi8_mask(fifth, fifth);
     q = _mm256_and_si256(chunk % 2 ? _mm256_srli_epi16(q, 4) : q, _mm256_set1_epi8(15));
     q = _mm256_mask_add_epi8(q, set, q, _mm256_set1_epi8(16));

@@ -124,7 +124,8 @@ static bool is_right_part(struct bench *bench, const json_t *question, int64_t o
     if (library_get_source(bench->session.library, bench->document, section.source, &source,
                            &error)) {
         char file[512], title[64];
-        snprintf(file, sizeof file, "/%s.md", json_string_value(json_object_get(question, "story")));
+        snprintf(file, sizeof file, "/%s.md",
+                 json_string_value(json_object_get(question, "story")));
         size_t length = strlen(source.path), tail = strlen(file);
         bool story = length >= tail && strcmp(source.path + length - tail, file) == 0;
         size_t index;
@@ -145,8 +146,8 @@ static bool check_ranking(struct bench *bench, const json_t *question, struct er
     struct library_hit hits[RANKED];
     size_t count;
     if (!ranking_run(&bench->session, bench->document,
-                     json_string_value(json_object_get(question, "question")), hits, RANKED,
-                     &count, error))
+                     json_string_value(json_object_get(question, "question")), hits, RANKED, &count,
+                     error))
         return false;
     for (size_t i = 0; i < count; i++)
         if (is_right_part(bench, question, hits[i].section)) {
@@ -164,19 +165,18 @@ static void write_details(struct bench *bench, const json_t *question,
     for (size_t i = 0; i < result->source_count; i++) {
         const struct asking_source *s = &result->sources[i];
         json_array_append_new(
-            lanes, json_pack("{s:I, s:s, s:b, s:b, s:f, s:f, s:I, s:f, s:f}", "section",
-                             (json_int_t)s->section, "answer", s->answer, "denied", (int)s->denied,
-                             "right", (int)is_right_part(bench, question, s->section),
-                             "log_probability", s->log_probability, "lowest", s->lowest, "tokens",
-                             (json_int_t)s->counted, "question_bits", s->question_bits,
-                             "rank_score", s->rank_score));
+            lanes,
+            json_pack("{s:I, s:s, s:b, s:b, s:f, s:f, s:I, s:f, s:f}", "section",
+                      (json_int_t)s->section, "answer", s->answer, "denied", (int)s->denied,
+                      "right", (int)is_right_part(bench, question, s->section), "log_probability",
+                      s->log_probability, "lowest", s->lowest, "tokens", (json_int_t)s->counted,
+                      "question_bits", s->question_bits, "rank_score", s->rank_score));
     }
-    json_t *line = json_pack("{s:O, s:O, s:s?, s:s?, s:f, s:I, s:o}", "question",
-                             json_object_get(question, "question"), "answers",
-                             json_object_get(question, "answers"), "answer", result->answer, "quote",
-                             result->quote_count ? result->quotes[result->quote_count - 1].text
-                                                 : NULL,
-                             "f1", f1, "section", (json_int_t)result->section, "lanes", lanes);
+    json_t *line = json_pack(
+        "{s:O, s:O, s:s?, s:s?, s:f, s:I, s:o}", "question", json_object_get(question, "question"),
+        "answers", json_object_get(question, "answers"), "answer", result->answer, "quote",
+        result->quote_count ? result->quotes[result->quote_count - 1].text : NULL, "f1", f1,
+        "section", (json_int_t)result->section, "lanes", lanes);
     json_dumpf(line, bench->details, JSON_COMPACT | JSON_ENSURE_ASCII);
     fputc('\n', bench->details);
     json_decref(line);
@@ -197,8 +197,8 @@ static bool ask(struct bench *bench, const json_t *question, struct error *error
     bool exact;
     if (!asking_run(&bench->session, &options, &result, error))
         return false;
-    double f1 = score(result.answer ? result.answer : "", json_object_get(question, "answers"),
-                      &exact);
+    double f1 =
+        score(result.answer ? result.answer : "", json_object_get(question, "answers"), &exact);
     struct tally *tally = &bench->tally;
     tally->questions++;
     tally->f1 += f1;
@@ -236,9 +236,9 @@ static bool ask_all(struct bench *bench, struct error *error)
         if (number++ % bench->every != 0)
             continue;
         json_t *question = json_loads(line, 0, NULL);
-        ok = is_question(question) ? ask(bench, question, error)
-                                   : error_set(error, ERROR_INPUT, "%s line %zu is no question",
-                                               path, number);
+        ok = is_question(question)
+                 ? ask(bench, question, error)
+                 : error_set(error, ERROR_INPUT, "%s line %zu is no question", path, number);
         json_decref(question);
     }
     bench->tally.seconds = clock_seconds() - begin;
@@ -294,12 +294,12 @@ static bool read_and_ask(struct bench *bench, struct error *error)
 static void print(const struct tally *t)
 {
     double n = t->questions ? (double)t->questions : 1;
-    json_t *json = json_pack(
-        "{s:I, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:f}", "questions", (json_int_t)t->questions,
-        "right_part_in_top1", (double)t->top1 / n, "right_part_in_top4", (double)t->top4 / n, "f1",
-        t->f1 / n, "exact", t->exact / n, "quotes", (json_int_t)t->quotes, "quotes_verified",
-        (json_int_t)t->verified, "tokens_reread", (json_int_t)t->tokens_reread, "seconds",
-        t->seconds);
+    json_t *json =
+        json_pack("{s:I, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:f}", "questions",
+                  (json_int_t)t->questions, "right_part_in_top1", (double)t->top1 / n,
+                  "right_part_in_top4", (double)t->top4 / n, "f1", t->f1 / n, "exact", t->exact / n,
+                  "quotes", (json_int_t)t->quotes, "quotes_verified", (json_int_t)t->verified,
+                  "tokens_reread", (json_int_t)t->tokens_reread, "seconds", t->seconds);
     json_dumpf(json, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6));
     putchar('\n');
     json_decref(json);
@@ -318,9 +318,12 @@ static void remove_library(const char *folder)
 static bool parse(struct bench *bench, int argc, char **argv)
 {
     static const struct option options[] = {
-        {"reread", no_argument, NULL, 'r'},        {"model", required_argument, NULL, 'm'},
-        {"threads", required_argument, NULL, 't'}, {"lanes", required_argument, NULL, 'l'},
-        {"every", required_argument, NULL, 'e'},   {"details", required_argument, NULL, 'd'},
+        {"reread", no_argument, NULL, 'r'},
+        {"model", required_argument, NULL, 'm'},
+        {"threads", required_argument, NULL, 't'},
+        {"lanes", required_argument, NULL, 'l'},
+        {"every", required_argument, NULL, 'e'},
+        {"details", required_argument, NULL, 'd'},
         {NULL, 0, NULL, 0},
     };
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;)

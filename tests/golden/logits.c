@@ -135,8 +135,10 @@ static bool parse_count(const char *text, unsigned long most, unsigned long *val
 static bool parse(struct run *run, int argc, char **argv)
 {
     static const struct option options[] = {
-        {"kernels", required_argument, NULL, 'k'}, {"decode", no_argument, NULL, 'd'},
-        {"lanes", required_argument, NULL, 'l'},   {"threads", required_argument, NULL, 't'},
+        {"kernels", required_argument, NULL, 'k'},
+        {"decode", no_argument, NULL, 'd'},
+        {"lanes", required_argument, NULL, 'l'},
+        {"threads", required_argument, NULL, 't'},
         {NULL, 0, NULL, 0},
     };
     unsigned long value;

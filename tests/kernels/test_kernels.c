@@ -344,8 +344,10 @@ static void test_scan(void **unused)
             const struct kernels *kernels = kernels_at(level);
             struct times t = random_times(&random, 1 + random_below(&random, 60));
             size_t h_size = t.states * t.stride, y_size = t.tokens * t.stride;
-            float *h0 = copy_of(t.h, h_size), *h1 = copy_of(t.h, h_size), *h2 = copy_of(t.h, h_size);
-            float *y0 = copy_of(t.x, y_size), *y1 = copy_of(t.x, y_size), *y2 = copy_of(t.x, y_size);
+            float *h0 = copy_of(t.h, h_size), *h1 = copy_of(t.h, h_size),
+                  *h2 = copy_of(t.h, h_size);
+            float *y0 = copy_of(t.x, y_size), *y1 = copy_of(t.x, y_size),
+                  *y2 = copy_of(t.x, y_size);
             run_scan(reference, &t, y0, h0, 0, t.tokens, 0, t.channels);
             run_scan(kernels, &t, y1, h1, 0, t.tokens, 0, t.channels);
             /* exp of up to 120 x 2^-23 relative, over 16 or so terms that may cancel */
@@ -400,7 +402,8 @@ static void test_convolution(void **unused)
             float *weight = random_floats(&random, width * t.stride, 1);
             float *tail0 = random_floats(&random, tail_size, 1);
             float *tail1 = copy_of(tail0, tail_size), *tail2 = copy_of(tail0, tail_size);
-            float *y0 = copy_of(t.x, y_size), *y1 = copy_of(t.x, y_size), *y2 = copy_of(t.x, y_size);
+            float *y0 = copy_of(t.x, y_size), *y1 = copy_of(t.x, y_size),
+                  *y2 = copy_of(t.x, y_size);
             run_conv(reference, &t, weight, y0, tail0, 0, t.tokens, width);
             run_conv(kernels, &t, weight, y1, tail1, 0, t.tokens, width);
             check_close("conv", kernels->name, y1, y0, t.tokens, t.stride, t.channels, 1e-5);
@@ -436,8 +439,7 @@ static void test_norm_and_softmax_sum(void **unused)
             kernels->rms_norm(y, x, w, 1e-5f, size);
             for (size_t i = 0; i < size; i++) {
                 sum += exp((double)x[i] - top);
-                double expected =
-                    (double)x[i] / sqrt(squares / (double)size + 1e-5) * (double)w[i];
+                double expected = (double)x[i] / sqrt(squares / (double)size + 1e-5) * (double)w[i];
                 assert_true(fabs((double)y[i] - expected) <= 1e-5 * fabs(expected) + 1e-30);
             }
             assert_true(y[size] == guard);
