@@ -85,6 +85,7 @@ struct options {
     int64_t top_k, seed;
 
     const char *so_far;
+    bool own_words;
 
     int64_t rounds;
 };

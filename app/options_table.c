@@ -37,8 +37,9 @@ const struct options_command_entry options_commands[OPTIONS_COMMANDS] = {
          "does not say.",
          2, ANY_NUMBER},
     [OPTIONS_SUM] = {"sum", "DOC[:SECTION]", "summarize a document or a section",
-                     "Summarizes each section from its state, then the whole from the parts, and\n"
-                     "keeps what it made: asked again, it is instant.",
+                     "Summarizes each section from its state, then the whole from the parts, by\n"
+                     "sentences of the text that the model chooses, and keeps what it made: asked\n"
+                     "again, it is instant.",
                      1, 1},
     [OPTIONS_RM] = {"rm", "DOC...", "remove documents and their states from the library",
                     "The source files stay. Questions, answers and summaries go.", 1, ANY_NUMBER},
@@ -69,6 +70,8 @@ const struct options_entry options_table[] = {
      ASKING_MAX_LANES, false},
     {"so-far", 0, "SECTION", "the story up to the end of this section", SUM, OPTIONS_TEXT,
      AT(so_far), 0, 0, false},
+    {"own-words", 0, NULL, "let the model write, instead of choosing sentences of the text", SUM,
+     OPTIONS_FLAG, AT(own_words), 0, 0, false},
     {"max-tokens", 0, "N", "longest answer or summary", ASK | SUM, OPTIONS_COUNT, AT(max_tokens), 1,
      100000, false},
     {"temperature", 0, "T", "0: always the likeliest token (default); 1: as the model says", ASK,

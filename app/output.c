@@ -93,12 +93,20 @@ void output_dim(struct output *out, bool dim)
 
 /* --- JSON -------------------------------------------------------------------------- */
 
+/* DEL is the one control character that jansson's ASCII leaves as it is. */
+static void append_json(struct output *out, const char *text)
+{
+    for (size_t size; size = strcspn(text, "\x7F"), text[size]; text += size + 1)
+        output_format(out, "%.*s\\u007F", (int)size, text);
+    output_format(out, "%s\n", text);
+}
+
 void output_json(struct output *out, json_t *value)
 {
     /* ASCII: no control or direction mark of a document passes in a string. */
     char *text = value ? json_dumps(value, JSON_ENSURE_ASCII | JSON_REAL_PRECISION(9)) : NULL;
     if (text)
-        output_format(out, "%s\n", text);
+        append_json(out, text);
     else
         error_out_of_memory(&out->error);
     free(text);

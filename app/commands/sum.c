@@ -71,10 +71,11 @@ static json_t *parts_json(const struct sum_job *job)
 static void print_json(struct output *out, const struct sum_job *job)
 {
     const struct summarizing_result *result = &job->result;
-    output_json(out, json_pack("{s:I, s:o, s:o, s:o, s:b, s:o, s:I, s:I, s:o}", "document",
+    output_json(out, json_pack("{s:I, s:o, s:o, s:b, s:o, s:b, s:o, s:I, s:I, s:o}", "document",
                                (json_int_t)job->summarizing.document, "section",
                                section_json(job, job->summarizing.section), "so_far",
-                               section_json(job, job->summarizing.so_far), "summary",
+                               section_json(job, job->summarizing.so_far), "own_words",
+                               (int)job->summarizing.own_words, "summary",
                                output_json_text(result->text), "kept", (int)result->kept, "parts",
                                parts_json(job), "tokens_reread", (json_int_t)result->tokens_reread,
                                "tokens_generated", (json_int_t)result->tokens_generated, "seconds",
@@ -82,6 +83,22 @@ static void print_json(struct output *out, const struct sum_job *job)
 }
 
 /* --- text -------------------------------------------------------------------------- */
+
+/* The parts of a whole document, each under its title. */
+static void print_parts(struct output *out, const struct sum_job *job)
+{
+    for (size_t i = 0; i < job->result.part_count; i++) {
+        const struct summarizing_part *part = &job->result.parts[i];
+        output_format(out, "\n%lld  ", (long long)part->section + 1);
+        output_text(out, title_of(job, part->section));
+        output_format(out, "\n");
+        output_text(out, part->text);
+        size_t size = strlen(part->text);
+        output_format(out, size > 0 && part->text[size - 1] == '\n' ? "" : "\n");
+    }
+    if (job->result.part_count > 0)
+        output_format(out, "\n");
+}
 
 static void print_text(struct output *out, const struct sum_job *job)
 {
@@ -91,6 +108,7 @@ static void print_text(struct output *out, const struct sum_job *job)
     char amount[QUANTITY_SIZE];
     output_text(out, text);
     output_format(out, size > 0 && text[size - 1] == '\n' ? "" : "\n");
+    print_parts(out, job);
     output_dim(out, true);
     if (result->part_count > 0)
         output_format(out, "from %zu section%s; ", result->part_count,
@@ -107,7 +125,8 @@ int sum_run(const struct options *options)
 {
     struct command command;
     struct sum_job job = {.options = options,
-                          .summarizing = {.max_tokens = (size_t)options->max_tokens}};
+                          .summarizing = {.max_tokens = (size_t)options->max_tokens,
+                                          .own_words = options->own_words}};
     struct error error = {0};
     if (command_open(&command, options, &error) && command_do(&command, run_job, &job, &error)) {
         if (options->json)

@@ -284,7 +284,8 @@ static bool quote_sentence(struct ask *ask, int64_t ordinal, struct error *error
     struct state *state = ok && sentences.count ? state_new(&session->model->shape, error) : NULL;
     if (ok && sentences.count)
         ok = state && ask_to_quote(ask, ordinal, state, error) &&
-             quoting_choose(session, state, section.text, &sentences, &chosen, error) &&
+             quoting_choose(session, state, section.text, &sentences, "\n> ", false, &chosen, NULL,
+                            error) &&
              grounding_add(ask->result, &section, sentences.items[chosen].begin,
                            sentences.items[chosen].end, error);
     state_free(state);

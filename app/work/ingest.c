@@ -209,7 +209,9 @@ static bool add_document(struct ingest *in, char *const *paths, size_t count, co
                          struct error *error)
 {
     struct library *library = in->session->library;
-    if (!library_add_document(library, name, paths[0], DOCUMENT_NORMALIZER, &in->document, error))
+    /* A library that was begun anew gives out ids again that old states still name. */
+    if (!library_add_document(library, name, paths[0], DOCUMENT_NORMALIZER, &in->document, error) ||
+        !states_remove_document(in->session->states, in->document, error))
         return false;
     for (size_t i = 0; i < count; i++) {
         struct library_source source = {.ordinal = (int64_t)i, .path = paths[i]};

@@ -179,14 +179,15 @@ struct choice {
 };
 
 static bool encode_all(struct choice *choice, const char *text,
-                       const struct quoting_sentences *sentences, struct error *error)
+                       const struct quoting_sentences *sentences, const char *lead,
+                       struct error *error)
 {
     struct buffer line = {0};
     bool ok = true;
     for (size_t i = 0; ok && i < choice->count; i++) {
         const struct quoting_sentence *s = &sentences->items[i];
         buffer_clear(&line);
-        ok = buffer_append_text(&line, "\n> ", error) &&
+        ok = buffer_append_text(&line, lead, error) &&
              buffer_append(&line, text + s->begin, s->end - s->begin, error) &&
              session_encode(choice->session, line.data, line.size, &choice->tokens[i], error);
         choice->open[i] = ok;
@@ -223,36 +224,67 @@ static void take_branch(struct choice *choice, size_t depth, int32_t token)
         }
 }
 
-static bool descend(struct choice *choice, struct state *state, struct error *error)
+/* Narrows the choice to one sentence; *fed: tokens of it that the state has read. */
+static bool descend(struct choice *choice, struct state *state, size_t *fed, struct error *error)
 {
-    for (size_t depth = 0; choice->left > 1; depth++) {
+    for (*fed = 0; choice->left > 1; ++*fed) {
         int32_t token;
-        if (!best_branch(choice, state->logits, depth, &token))
+        if (!best_branch(choice, state->logits, *fed, &token))
             return true; /* the same sentence stands there twice */
-        take_branch(choice, depth, token);
-        if (choice->left > 1 && !forward_decode(choice->session->forward, &state, &token, 1, error))
+        take_branch(choice, *fed, token);
+        if (!forward_decode(choice->session->forward, &state, &token, 1, error))
             return false;
     }
     return true;
 }
 
+static bool prefers_to_end(const struct choice *choice, const struct state *state)
+{
+    const struct prompt *prompt = &choice->session->model->prompt;
+    int32_t end = prompt->shape == PROMPT_CHATML ? prompt->message_end : prompt->end_of_text;
+    int32_t token;
+    return end != TOKENIZER_NONE && best_branch(choice, state->logits, 0, &token) &&
+           state->logits[end] > state->logits[token];
+}
+
+static bool read_rest(struct choice *choice, struct state *state, size_t chosen, size_t fed,
+                      struct error *error)
+{
+    const struct tokens *tokens = &choice->tokens[chosen];
+    if (fed >= tokens->count)
+        return true;
+    struct forward_lane lane = {
+        .state = state, .tokens = tokens->data + fed, .count = tokens->count - fed};
+    return forward_prefill(choice->session->forward, &lane, 1, error);
+}
+
 bool quoting_choose(struct session *session, struct state *state, const char *text,
-                    const struct quoting_sentences *sentences, size_t *chosen, struct error *error)
+                    const struct quoting_sentences *sentences, const char *lead, bool finish,
+                    size_t *chosen, bool *ended, struct error *error)
 {
     struct choice choice = {.session = session, .count = sentences->count};
+    size_t fed;
     choice.tokens = calloc(choice.count, sizeof *choice.tokens);
     choice.open = calloc(choice.count, sizeof *choice.open);
     bool ok = choice.tokens && choice.open ? true : error_out_of_memory(error);
-    ok = ok && encode_all(&choice, text, sentences, error) && descend(&choice, state, error);
+    ok = ok && encode_all(&choice, text, sentences, lead, error);
+    if (ok && ended)
+        *ended = prefers_to_end(&choice, state);
+    ok = ok && descend(&choice, state, &fed, error);
     *chosen = 0;
-    for (size_t i = 0; ok && i < choice.count; i++)
-        if (choice.open[i]) {
-            *chosen = i;
-            break;
-        }
+    while (ok && *chosen + 1 < choice.count && !choice.open[*chosen])
+        ++*chosen;
+    ok = ok && (!finish || read_rest(&choice, state, *chosen, fed, error));
     for (size_t i = 0; choice.tokens && i < choice.count; i++)
         tokens_free(&choice.tokens[i]);
     free(choice.tokens);
     free(choice.open);
     return ok;
+}
+
+void quoting_drop(struct quoting_sentences *sentences, size_t index)
+{
+    for (size_t i = index + 1; i < sentences->count; i++)
+        sentences->items[i - 1] = sentences->items[i];
+    sentences->count--;
 }

@@ -31,11 +31,16 @@ void quoting_sentences_free(struct quoting_sentences *sentences);
 bool quoting_keep_answering(struct quoting_sentences *sentences, const char *text,
                             const char *answer, struct error *error) WARN_UNUSED;
 
-/* `state` has read everything up to where the quote would begin, on a line of its
- * own after "\n> "; it is used up. *chosen is an index into `sentences`, which is
- * not empty. */
+/* `state` has read everything up to where the sentence would begin; `lead` is what
+ * stands between ("\n> " for a quote). *chosen is an index into `sentences`, which
+ * is not empty. The state is used up, unless `finish`: then it has read lead and
+ * sentence to the end and another choice may follow. *ended (may be NULL): the model
+ * would rather have ended its answer here. */
 bool quoting_choose(struct session *session, struct state *state, const char *text,
-                    const struct quoting_sentences *sentences, size_t *chosen,
-                    struct error *error) WARN_UNUSED;
+                    const struct quoting_sentences *sentences, const char *lead, bool finish,
+                    size_t *chosen, bool *ended, struct error *error) WARN_UNUSED;
+
+/* Takes one sentence out of the list. */
+void quoting_drop(struct quoting_sentences *sentences, size_t index);
 
 #endif

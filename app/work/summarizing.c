@@ -1,6 +1,7 @@
 #include "app/work/summarizing.h"
 
 #include "app/work/generate.h"
+#include "app/work/quoting.h"
 #include "app/work/reading.h"
 #include "base/clock.h"
 
@@ -15,6 +16,9 @@ enum {
     LANES = 16,          /* sections side by side */
     BLOCK_BYTES = 4000,  /* of summaries that are summarized together: about a section */
     SHORT_SECTION = 200, /* characters up to which a section is its own summary */
+    SECTION_SENTENCES = 2,
+    WHOLE_SENTENCES = 5,
+    SO_FAR_BYTES = 1 << 18, /* of the latest text that "so far" chooses from */
 };
 
 /* A text whose summary is wanted, or known. */
@@ -52,9 +56,10 @@ static struct hash made_from(const struct summing *s, const struct hash *text)
 {
     struct {
         struct hash text;
-        uint64_t max_tokens;
+        uint64_t max_tokens; /* 0: chosen sentences */
         char request[32];
-    } all = {.text = *text, .max_tokens = s->max_tokens, .request = REQUEST};
+    } all = {
+        .text = *text, .max_tokens = s->options->own_words ? s->max_tokens : 0, .request = REQUEST};
     return hash_of(&all, sizeof all);
 }
 
@@ -147,11 +152,95 @@ static bool load_sections(struct summing *s, struct piece *const *pieces,
     return true;
 }
 
+/* The text that a piece's sentences are chosen from. */
+static bool text_of(struct summing *s, const struct piece *piece, struct buffer *text,
+                    struct error *error)
+{
+    if (piece->source)
+        return buffer_append_text(text, piece->source, error);
+    int64_t first = piece->section;
+    bool ok = true;
+    if (piece->kind == LIBRARY_SUMMARY_SO_FAR)
+        for (int64_t bytes = 0; ok && first > 0 && bytes < SO_FAR_BYTES; first--) {
+            struct library_section before;
+            ok = library_get_section(s->session->library, s->options->document, first - 1,
+                                     LIBRARY_TEXT, &before, error);
+            bytes += ok ? (int64_t)before.text_size : 0;
+            if (ok)
+                library_section_free(&before);
+        }
+    for (; ok && first <= piece->section; first++) {
+        struct library_section section;
+        ok = library_get_section(s->session->library, s->options->document, first, LIBRARY_TEXT,
+                                 &section, error);
+        if (!ok)
+            break;
+        ok = buffer_append(text, section.text, section.text_size, error);
+        library_section_free(&section);
+    }
+    return ok;
+}
+
+static int by_place(const void *a, const void *b)
+{
+    const struct quoting_sentence *x = a, *y = b;
+    return x->begin < y->begin ? -1 : x->begin > y->begin;
+}
+
+/* Lets the model choose sentences until it would rather end, and puts them in the
+ * order of the text. */
+static bool choose_sentences(struct summing *s, const struct piece *piece, struct state *state,
+                             struct buffer *summary, struct error *error)
+{
+    struct quoting_sentence chosen[WHOLE_SENTENCES];
+    struct quoting_sentences left = {0};
+    struct buffer text = {0};
+    size_t count = 0;
+    size_t most = piece->kind == LIBRARY_SUMMARY_SECTION ? SECTION_SENTENCES : WHOLE_SENTENCES;
+    bool ok = buffer_append(&text, "", 0, error) && text_of(s, piece, &text, error) &&
+              quoting_split(&left, text.data, text.size, error);
+    for (bool ended = false; ok && count < most && left.count > 0;) {
+        size_t index;
+        ok = quoting_choose(s->session, state, text.data, &left, count ? " " : "", count + 1 < most,
+                            &index, &ended, error);
+        if (!ok || (ended && count > 0))
+            break;
+        chosen[count++] = left.items[index];
+        quoting_drop(&left, index);
+    }
+    qsort(chosen, count, sizeof chosen[0], by_place);
+    ok = ok && buffer_append(summary, "", 0, error);
+    for (size_t i = 0; ok && i < count; i++)
+        ok = (i == 0 || buffer_append_byte(summary, ' ', error)) &&
+             buffer_append(summary, text.data + chosen[i].begin, chosen[i].end - chosen[i].begin,
+                           error);
+    quoting_sentences_free(&left);
+    buffer_free(&text);
+    return ok;
+}
+
+/* Lets each lane choose its sentences, one lane after the other: a choice takes few
+ * steps, at different depths. */
+static bool choose_pieces(struct summing *s, struct piece *const *pieces,
+                          struct state *const *states, size_t count, struct error *error)
+{
+    bool ok = add_request(s, states, count, error);
+    for (size_t i = 0; ok && i < count; i++) {
+        struct buffer summary = {0};
+        ok = choose_sentences(s, pieces[i], states[i], &summary, error) &&
+             put(s, pieces[i], summary.data, error);
+        buffer_free(&summary);
+    }
+    return ok;
+}
+
 /* Decodes the lanes' summaries and keeps them. */
 static bool decode_pieces(struct summing *s, struct piece *const *pieces,
                           struct state *const *states, size_t count, struct error *error)
 {
     struct generate_lane lanes[LANES] = {0};
+    if (!s->options->own_words)
+        return choose_pieces(s, pieces, states, count, error);
     for (size_t i = 0; i < count; i++)
         lanes[i].state = states[i];
     bool ok = add_request(s, states, count, error) &&

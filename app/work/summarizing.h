@@ -1,4 +1,8 @@
-/* summarizing.h: each section from its state, then the whole from the parts. */
+/* summarizing.h: each section from its state, then the whole from the parts.
+ *
+ * By default a summary is a few of the text's own sentences, which the model chooses
+ * (quoting.h): nothing in it is invented, whatever the model. In its own words a
+ * large model writes better, and a small one makes things up. */
 #ifndef TIDEMARK_APP_WORK_SUMMARIZING_H
 #define TIDEMARK_APP_WORK_SUMMARIZING_H
 
@@ -8,7 +12,8 @@ struct summarizing_options {
     int64_t document;
     int64_t section;   /* this section only; -1: the whole document */
     int64_t so_far;    /* the story up to this section's end, from the prefix state; -1: no */
-    size_t max_tokens; /* of one summary; 0: the default */
+    bool own_words;    /* written by the model instead of chosen from the text */
+    size_t max_tokens; /* of one summary in its own words; 0: the default */
 };
 
 struct summarizing_part {
