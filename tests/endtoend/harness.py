@@ -1,0 +1,221 @@
+"""What the end-to-end tests share: a program under test, a home of its own for each
+test, and documents. Each test file is run by ctest as
+
+    python3 FILE.py --program tidemark --tiny tests/golden/tiny --build DIR [--sanitized]
+
+and ends with 0, 1, or 77 when everything in it was skipped. Random tests print their
+seed and take another one from TEST_SEED.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+GOLDEN = SOURCE.parent / "shared" / "golden"
+BUNDLED = SOURCE / "models" / "tidemark-73m-v1-q4_k_m.gguf"
+SAMPLE = SOURCE / "samples" / "the-book-of-tides.md"
+
+# The program's exit codes, as `tidemark help` lists them.
+SYSTEM, USAGE, INPUT, MODEL, STORE, NOT_FOUND, INTERRUPTED = 1, 2, 3, 4, 5, 6, 130
+
+PATIENCE = 300  # seconds for any one command; a hang is a failure
+
+options = None  # of the command line
+dice = None  # random.Random
+
+
+class Result:
+    def __init__(self, arguments, code, out, err, seconds):
+        self.arguments, self.code, self.seconds = arguments, code, seconds
+        self.raw_out, self.raw_err = out, err
+        self.out = out.decode("utf-8", "replace")
+        self.err = err.decode("utf-8", "replace")
+
+    @property
+    def json(self):
+        return json.loads(self.out)
+
+    @property
+    def lines(self):
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    def __str__(self):
+        return "%s: exit code %d\n--- stdout\n%s--- stderr\n%s---" % (
+            " ".join(map(str, self.arguments)), self.code, self.out[-3000:], self.err[-3000:])
+
+
+def word(argument):
+    """Of a command line; bytes pass as they are."""
+    return argument if isinstance(argument, bytes) else str(argument)
+
+
+class Home:
+    """Folders for one user, gone afterwards."""
+
+    def __init__(self, model=None):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="tidemark-e2e-"))
+        self.model = model
+        self.owner = None
+        self.environment = {
+            "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
+            "LC_ALL": "C.UTF-8",
+            "HOME": str(self.folder / "home"),
+            "XDG_DATA_HOME": str(self.folder / "data"),
+            "XDG_CONFIG_HOME": str(self.folder / "config"),
+            "XDG_STATE_HOME": str(self.folder / "state"),
+            "XDG_CACHE_HOME": str(self.folder / "cache"),
+        }
+        for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS"):
+            if name in os.environ:
+                self.environment[name] = os.environ[name]
+        if model:
+            self.environment["TIDEMARK_MODEL"] = str(model)
+        (self.folder / "home").mkdir()
+
+    @property
+    def library(self):
+        return self.folder / "data" / "tidemark"
+
+    def give_to(self, user):
+        """Runs what follows as another user; for root only."""
+        for path in (self.folder, *self.folder.rglob("*")):
+            os.chown(path, user, user)
+        self.owner = user
+
+    def write(self, name, content):
+        path = self.folder / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    def start(self, *arguments, program=None, cwd=None):
+        return subprocess.Popen(
+            [str(program or options.program), *map(word, arguments)], stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.environment,
+            cwd=cwd or self.folder, user=self.owner, group=self.owner)
+
+    def run(self, *arguments, program=None, cwd=None):
+        begun = time.monotonic()
+        process = self.start(*arguments, program=program, cwd=cwd)
+        try:
+            out, err = process.communicate(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            out, err = process.communicate()
+            raise AssertionError("hangs: " + str(Result(arguments, -9, out, err, PATIENCE)))
+        return Result(arguments, process.returncode, out, err, time.monotonic() - begun)
+
+    def remove(self):
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Test(unittest.TestCase):
+    longMessage = True
+
+    def home(self, model=None):
+        home = Home(model)
+        self.addCleanup(home.remove)
+        return home
+
+    def tiny_home(self, kind="falcon"):
+        """A home whose model computes nonsense, but in no time."""
+        home = self.home()
+        home.model = home.folder / (kind + ".gguf")
+        subprocess.run([options.tiny, kind, str(home.model)], check=True)
+        home.environment["TIDEMARK_MODEL"] = str(home.model)
+        return home
+
+    def good(self, home, *arguments, **rest):
+        result = home.run(*arguments, **rest)
+        self.assertEqual(result.code, 0, result)
+        return result
+
+    def assert_refused(self, result, code):
+        """One line that says so, and nothing else."""
+        codes = (code,) if isinstance(code, int) else code
+        self.assertIn(result.code, codes, result)
+        self.assertEqual(result.out, "", result)
+        self.assertTrue(result.err.startswith("tidemark: "), result)
+        self.assertEqual(result.err.count("\n"), 1, result)
+        self.assertTrue(result.err.endswith("\n"), result)
+        self.assertGreater(len(result.err), len("tidemark: \n") + 8, result)
+        self.assert_harmless(result)
+
+    def assert_harmless(self, result):
+        """Nothing that a terminal would act on."""
+        for name, raw in (("stdout", result.raw_out), ("stderr", result.raw_err)):
+            try:
+                text = raw.decode("utf-8")
+            except UnicodeDecodeError as error:
+                self.fail("%s is not UTF-8 (%s): %r" % (name, error, raw[-500:]))
+            found = re.search(
+                "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]",
+                text)
+            if found:
+                at = found.start()
+                self.fail("%s has the character U+%04X: %r" % (
+                    name, ord(found.group()), text[max(0, at - 60):at + 60]))
+
+
+def checkpoints(home, document, *arguments):
+    """(kind, token, hash) of every checkpoint, by section."""
+    shown = home.run("show", document, "--json", *arguments)
+    if shown.code != 0:
+        raise AssertionError(str(shown))
+    return [[(c["kind"], c["token"], c["hash"]) for c in section["checkpoints"]]
+            for section in shown.json["sections"]]
+
+
+PEOPLE = ("Ada Wren", "Tom Hale", "Mara Voss", "Ned Oakes", "Ruth Lind", "Ivo Stark")
+PLACES = ("the lighthouse", "the old mill", "the ferry dock", "the glass works", "the salt barn",
+          "the north pier")
+THINGS = ("a brass clock", "a blue lantern", "a sack of barley", "a broken oar", "a silver whistle",
+          "a book of charts")
+
+
+def chapter(number, sentences=8):
+    """A section with a heading; what it says depends on its number alone."""
+    own = random.Random(number)
+    text = ["## Chapter %d: %s" % (number, own.choice(PLACES)), ""]
+    for _ in range(sentences):
+        text.append("In the year %d %s carried %s to %s, %d miles away." % (
+            1700 + own.randrange(250), own.choice(PEOPLE), own.choice(THINGS), own.choice(PLACES),
+            2 + own.randrange(40)))
+    return "\n".join(text) + "\n\n"
+
+
+def book(chapters, sentences=8):
+    return "# The Book of Errands\n\n" + "".join(
+        chapter(number, sentences) for number in range(1, chapters + 1))
+
+
+def main():
+    global options, dice
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--program", required=True)
+    parser.add_argument("--tiny", required=True)
+    parser.add_argument("--build", required=True)
+    parser.add_argument("--sanitized", action="store_true")
+    parser.add_argument("tests", nargs="*")
+    options = parser.parse_args()
+    seed = int(os.environ.get("TEST_SEED", time.time_ns() % 1000000007))
+    print("TEST_SEED=%d" % seed, flush=True)
+    dice = random.Random(seed)
+    module = sys.modules["__main__"]
+    loader = unittest.TestLoader()
+    suite = (loader.loadTestsFromNames(options.tests, module) if options.tests
+             else loader.loadTestsFromModule(module))
+    result = unittest.TextTestRunner(verbosity=2).run(suite)
+    if not result.wasSuccessful():
+        sys.exit(1)
+    sys.exit(77 if result.testsRun and len(result.skipped) == result.testsRun else 0)
