@@ -5,6 +5,7 @@
 #include "app/work/quoting.h"
 #include "app/work/ranking.h"
 #include "app/work/reading.h"
+#include "app/work/section_states.h"
 #include "base/clock.h"
 
 #include <ctype.h>
@@ -105,8 +106,8 @@ static bool load_lanes(struct ask *ask, struct error *error)
         if (ok)
             state_copy(ask->before, ask->states[0]);
     } else {
-        ok = reading_section_states(ask->session, ask->options->document, ask->sections, ask->count,
-                                    ask->states, infos, saved, &ask->result->tokens_reread, error);
+        ok = section_states_load(ask->session, ask->options->document, ask->sections, ask->count,
+                                 ask->states, infos, saved, &ask->result->tokens_reread, error);
     }
     for (size_t i = 0; ok && i < ask->count; i++)
         note_source(ask, i, &infos[i], saved[i]);
@@ -256,8 +257,8 @@ static bool ask_to_quote(struct ask *ask, int64_t section, struct state *state, 
     if (ask->before)
         state_copy(state, ask->before);
     else
-        ok = reading_section_states(session, ask->options->document, &section, 1, &state, &info,
-                                    &saved, &reread, error);
+        ok = section_states_load(session, ask->options->document, &section, 1, &state, &info,
+                                 &saved, &reread, error);
     ask->result->tokens_reread += reread;
     ok = ok && buffer_append_format(&request, error, "%s " QUOTE_REQUEST, ask->options->question) &&
          prompt_question(&model->prompt, model->tokenizer, request.data, &tail, error) &&

@@ -27,8 +27,9 @@ struct walk {
     struct tokens tokens;     /* of the section being read */
     float *bits;              /* [bits_capacity] */
     size_t bits_capacity;
-    int64_t characters; /* read so far, for the estimate */
-    int64_t last_kept;  /* token of the last prefix state */
+    int64_t characters;         /* read so far, for the estimate */
+    int64_t section_characters; /* of the section being read */
+    int64_t last_kept;          /* token of the last prefix state */
     double started;
 };
 
@@ -144,159 +145,6 @@ bool reading_prefix(struct session *session, int64_t document, int64_t section, 
     return ok;
 }
 
-/* --- section states ------------------------------------------------------------------ */
-
-/* Lanes of sections whose states are being made together. */
-struct batch {
-    struct session *session;
-    int64_t document;
-    struct forward_lane *lanes;
-    struct tokens *tokens;
-    struct states_info *infos;
-    const void **payloads;
-    size_t *sizes;
-    size_t *places; /* index of each in the caller's arrays */
-    size_t count;
-    size_t waiting; /* tokens not run yet */
-    int64_t total;
-};
-
-enum { BATCH_TOKENS = 2048 }; /* full passes, and still a sign of life now and then */
-
-static bool batch_new(struct batch *batch, size_t most, struct error *error)
-{
-    batch->lanes = calloc(most, sizeof *batch->lanes);
-    batch->tokens = calloc(most, sizeof *batch->tokens);
-    batch->infos = calloc(most, sizeof *batch->infos);
-    batch->payloads = calloc(most, sizeof *batch->payloads);
-    batch->sizes = calloc(most, sizeof *batch->sizes);
-    batch->places = calloc(most, sizeof *batch->places);
-    if (batch->lanes && batch->tokens && batch->infos && batch->payloads && batch->sizes &&
-        batch->places)
-        return true;
-    return error_out_of_memory(error);
-}
-
-static void batch_clear(struct batch *batch)
-{
-    for (size_t i = 0; i < batch->count; i++)
-        tokens_free(&batch->tokens[i]);
-    batch->count = batch->waiting = 0;
-}
-
-static void batch_free(struct batch *batch)
-{
-    batch_clear(batch);
-    free(batch->lanes);
-    free(batch->tokens);
-    free(batch->infos);
-    free((void *)(uintptr_t)batch->payloads);
-    free(batch->sizes);
-    free(batch->places);
-}
-
-/* Runs what waits and keeps the states; fills the caller's infos. */
-static bool batch_run(struct batch *batch, struct states_info *infos, struct error *error)
-{
-    struct session *session = batch->session;
-    if (batch->count == 0)
-        return true;
-    if (!forward_prefill(session->forward, batch->lanes, batch->count, error))
-        return false;
-    for (size_t i = 0; i < batch->count; i++) {
-        struct states_place *place = &batch->infos[i].place;
-        struct hash text = batch->infos[i].key.text;
-        const struct state *state = batch->lanes[i].state;
-        batch->infos[i] =
-            session_info(session, batch->document, STATES_SECTION, place->section, &text, state);
-        batch->payloads[i] = state->data;
-        batch->sizes[i] = state->floats * sizeof *state->data;
-    }
-    if (!states_put_many(session->states, batch->infos, batch->payloads, batch->sizes, batch->count,
-                         error))
-        return false;
-    for (size_t i = 0; i < batch->count; i++)
-        infos[batch->places[i]] = batch->infos[i];
-    batch_clear(batch);
-    return true;
-}
-
-static bool batch_add(struct batch *batch, size_t place, const struct library_section *section,
-                      struct state *state, struct error *error)
-{
-    struct tokens *tokens = &batch->tokens[batch->count];
-    *tokens = (struct tokens){0};
-    const struct tokens *preamble = &batch->session->preamble;
-    for (size_t i = 0; i < preamble->count; i++)
-        if (!tokens_append(tokens, preamble->data[i], error))
-            return false;
-    state_reset(state);
-    batch->places[batch->count] = place;
-    batch->infos[batch->count].place.section = section->ordinal;
-    batch->infos[batch->count].key.text = section->text_hash;
-    batch->count++; /* from here on batch_clear frees the tokens */
-    if (!session_encode_section(batch->session, section->text, section->text_size, false, tokens,
-                                error))
-        return false;
-    batch->lanes[batch->count - 1] =
-        (struct forward_lane){.state = state, .tokens = tokens->data, .count = tokens->count};
-    batch->waiting += tokens->count;
-    batch->total += (int64_t)(tokens->count - preamble->count);
-    return true;
-}
-
-/* Loads one section's state, or adds it to the batch. */
-static bool load_or_add(struct batch *batch, size_t place, int64_t ordinal, struct state *state,
-                        struct states_info *info, bool *saved, struct error *error)
-{
-    struct session *session = batch->session;
-    struct library_section section;
-    struct error refusal = {0};
-    struct states_place where = session_place(session, batch->document, STATES_SECTION, ordinal);
-    if (!library_get_section(session->library, batch->document, ordinal, LIBRARY_TEXT, &section,
-                             error))
-        return false;
-    bool ok = true;
-    *saved = false;
-    if (!session_load_state(session, &where, &section.text_hash, state, info, saved, &refusal)) {
-        session_note(session, "%s", refusal.text);
-        *saved = false;
-    }
-    if (!*saved)
-        ok = batch_add(batch, place, &section, state, error);
-    library_section_free(&section);
-    return ok;
-}
-
-bool reading_section_states(struct session *session, int64_t document, const int64_t *sections,
-                            size_t count, struct state *const *states, struct states_info *infos,
-                            bool *from_saved, int64_t *tokens_reread, struct error *error)
-{
-    struct batch batch = {.session = session, .document = document};
-    double started = clock_seconds();
-    bool ok = batch_new(&batch, count ? count : 1, error);
-    for (size_t i = 0; ok && i < count; i++) {
-        ok = load_or_add(&batch, i, sections[i], states[i], &infos[i], &from_saved[i], error);
-        if (!ok || batch.waiting < BATCH_TOKENS)
-            continue;
-        ok = batch_run(&batch, infos, error);
-        struct event_progress progress = {
-            .doing = "making section states",
-            .document = document,
-            .section = sections[i],
-            .sections = (int64_t)count,
-            .tokens = batch.total,
-            .tokens_per_second = (double)batch.total / fmax(clock_seconds() - started, 1e-6),
-            .seconds_left = -1,
-        };
-        session_progress(session, &progress);
-    }
-    ok = ok && batch_run(&batch, infos, error);
-    *tokens_reread = batch.total;
-    batch_free(&batch);
-    return ok;
-}
-
 /* --- a reading -------------------------------------------------------------------------- */
 
 /* Surprise is kept in 1/256 bit, 16 bits a token, little-endian. */
@@ -357,6 +205,7 @@ static bool reserve_bits(struct walk *w, size_t count, struct error *error)
 /* Feeds the section's tokens piece by piece, filling w->bits. */
 static bool read_tokens(struct walk *w, int64_t section, struct error *error)
 {
+    const int64_t before = w->characters;
     if (!reserve_bits(w, w->tokens.count, error))
         return false;
     for (size_t at = 0; at < w->tokens.count; at += PIECE) {
@@ -366,8 +215,11 @@ static bool read_tokens(struct walk *w, int64_t section, struct error *error)
         if (!forward_prefill(w->session->forward, &lane, 1, error))
             return false;
         w->result->tokens_read += (int64_t)count;
+        w->characters =
+            before + w->section_characters * (int64_t)(at + count) / (int64_t)w->tokens.count;
         report(w, section);
     }
+    w->characters = before + w->section_characters;
     return true;
 }
 
@@ -431,13 +283,12 @@ static bool read_section(struct walk *w, int64_t ordinal, struct error *error)
                              error))
         return false;
     w->tokens.count = 0;
+    w->section_characters = section.characters;
     bool ok = session_encode_section(w->session, section.text, section.text_size, ordinal > 0,
                                      &w->tokens, error) &&
               read_tokens(w, ordinal, error);
-    if (ok) {
+    if (ok)
         add_to_hash(w->text, &section);
-        w->characters += section.characters;
-    }
     library_section_free(&section);
     /* State first, library second: a crash between them leaves an orphan at worst. */
     return ok && keep_state(w, ordinal, error) && put_section(w, ordinal, error);

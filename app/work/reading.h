@@ -43,12 +43,4 @@ bool reading_prefix(struct session *session, int64_t document, int64_t section, 
                     struct states_info *info, int64_t *tokens_reread,
                     struct error *error) WARN_UNUSED;
 
-/* Loads the section states of `count` sections into states[0..count), making and
- * keeping those that are not there, side by side. from_saved[i] says which were
- * there; *tokens_reread counts document tokens read for the others. */
-bool reading_section_states(struct session *session, int64_t document, const int64_t *sections,
-                            size_t count, struct state *const *states, struct states_info *infos,
-                            bool *from_saved, int64_t *tokens_reread,
-                            struct error *error) WARN_UNUSED;
-
 #endif

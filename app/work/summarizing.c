@@ -3,6 +3,7 @@
 #include "app/work/generate.h"
 #include "app/work/quoting.h"
 #include "app/work/reading.h"
+#include "app/work/section_states.h"
 #include "base/clock.h"
 
 #include <stdlib.h>
@@ -145,8 +146,8 @@ static bool load_sections(struct summing *s, struct piece *const *pieces,
     bool saved[LANES];
     for (size_t i = 0; i < count; i++)
         sections[i] = pieces[i]->section;
-    if (!reading_section_states(s->session, s->options->document, sections, count, states, infos,
-                                saved, &reread, error))
+    if (!section_states_load(s->session, s->options->document, sections, count, states, infos,
+                             saved, &reread, error))
         return false;
     s->result->tokens_reread += reread;
     return true;
