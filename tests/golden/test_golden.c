@@ -132,12 +132,13 @@ static void test_file(void **context)
     const struct kernels *kernels;
     for (size_t i = 0; (kernels = kernels_at(i)); i++) {
         struct rig rig;
+        if (RIG_SLOW && kernels_at(i + 1) && golden.rows < golden.ids.count)
+            continue; /* the long ones on the slow levels take minutes there */
         rig_open(&rig, golden.model, kernels, 2);
         assert_int_equal(rig.model->shape.vocabulary, golden.vocabulary);
         check_prefill(&golden, &rig, kernels, 1);
         check_prefill(&golden, &rig, kernels, 3);
-        if (!RIG_SLOW || i > 0 || golden.ids.count < 3000)
-            check_decode(&golden, &rig, kernels);
+        check_decode(&golden, &rig, kernels);
         rig_close(&rig);
     }
     golden_free(&golden);
