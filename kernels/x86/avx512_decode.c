@@ -29,6 +29,7 @@ AVX512_INLINE void one_lane(enum blocks_type type, const int R, float *y, const 
 {
     const size_t chunks = (size_t)avx512_block_chunks(type), block_columns = 32 * chunks;
     __m512 sum[OUTPUTS];
+#pragma GCC unroll 4
     for (int r = 0; r < R; r++)
         sum[r] = _mm512_setzero_ps();
     size_t k = 0;
@@ -60,6 +61,7 @@ AVX512_INLINE void one_lane(enum blocks_type type, const int R, float *y, const 
             sum[r] =
                 _mm512_fmadd_ps(avx512_ragged(type, row + (size_t)r * row_bytes, mask), x0, sum[r]);
     }
+#pragma GCC unroll 4
     for (int r = 0; r < R; r++)
         y[r] = add ? y[r] + avx512_sum(sum[r]) : avx512_sum(sum[r]);
 }
@@ -116,12 +118,19 @@ static void decode_one(float *y, const struct matrix *w, size_t first, size_t co
 
 /* --- several lanes --------------------------------------------------------------- */
 
+AVX512_INLINE void put(float *out, __m512 sum, bool add)
+{
+    float total = avx512_sum(sum);
+    *out = add ? *out + total : total;
+}
+
 /* Two decoded outputs with L lanes; y points at the first output of lane 0. */
 AVX512_INLINE void two_outputs(const size_t L, float *y, size_t y_stride, size_t outputs,
                                const float *weights, const float *x, size_t x_stride,
                                size_t columns, bool add)
 {
     __m512 sum[2][LANES];
+#pragma GCC unroll 8
     for (size_t lane = 0; lane < L; lane++)
         sum[0][lane] = sum[1][lane] = _mm512_setzero_ps();
     for (size_t k = 0; k < columns; k += 16) {
@@ -135,11 +144,15 @@ AVX512_INLINE void two_outputs(const size_t L, float *y, size_t y_stride, size_t
             sum[1][lane] = _mm512_fmadd_ps(w1, a, sum[1][lane]);
         }
     }
-    for (size_t lane = 0; lane < L; lane++)
-        for (size_t j = 0; j < outputs; j++) {
-            float *out = &y[lane * y_stride + j];
-            *out = add ? *out + avx512_sum(sum[j][lane]) : avx512_sum(sum[j][lane]);
-        }
+    /* Unrolled, so that no sum is found by a computed index: then they would live in
+     * memory throughout. */
+#pragma GCC unroll 8
+    for (size_t lane = 0; lane < L; lane++) {
+        float *out = &y[lane * y_stride];
+        put(&out[0], sum[0][lane], add);
+        if (outputs > 1)
+            put(&out[1], sum[1][lane], add);
+    }
 }
 
 static void decode_lanes(float *y, size_t y_stride, size_t outputs, const float *weights,

@@ -144,6 +144,7 @@ AVX512_INLINE void tile(const size_t R, float *y, size_t y_stride, const float *
                         __mmask16 high, bool resume)
 {
     __m512 sum[ROWS][2];
+#pragma GCC unroll 12
     for (size_t r = 0; r < R; r++) {
         sum[r][0] = resume ? _mm512_maskz_loadu_ps(low, y + r * y_stride) : _mm512_setzero_ps();
         sum[r][1] =
@@ -159,6 +160,7 @@ AVX512_INLINE void tile(const size_t R, float *y, size_t y_stride, const float *
             sum[r][1] = _mm512_fmadd_ps(w1, a, sum[r][1]);
         }
     }
+#pragma GCC unroll 12
     for (size_t r = 0; r < R; r++) {
         _mm512_mask_storeu_ps(y + r * y_stride, low, sum[r][0]);
         _mm512_mask_storeu_ps(y + r * y_stride + 16, high, sum[r][1]);
