@@ -83,6 +83,9 @@ static bool name_after_words(struct document_reader *reader, const char *text, s
     struct buffer *title = &reader->title;
     const char *line_end = memchr(text, '\n', size);
     size_t line = line_end ? (size_t)(line_end - text) : size, length;
+    size_t indent = rune_skip_blanks(text, line);
+    text += indent;
+    line -= indent;
     /* Enough for the title whatever the characters are. */
     size_t taken = utf8_floor(text, line, DOCUMENT_TITLE_LIMIT * UTF8_MAX_BYTES);
     if (!block_append_title(title, text, taken, error))

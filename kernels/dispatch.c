@@ -3,6 +3,9 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef TIDEMARK_X86
+#include <cpuid.h>
+#endif
 
 static bool reference_runs(void)
 {
@@ -10,11 +13,18 @@ static bool reference_runs(void)
 }
 
 #ifdef TIDEMARK_X86
+/* Not every compiler's __builtin_cpu_supports knows "f16c". */
+static bool has_f16c(void)
+{
+    unsigned a, b, c, d;
+    return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
+}
+
 static bool avx512_runs(void)
 {
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
-           __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+           __builtin_cpu_supports("fma") && has_f16c();
 }
 #endif
 
