@@ -1,6 +1,7 @@
 #include "store/db.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,10 +19,19 @@ static bool fail_to_write(const struct db *db, const char *doing, struct error *
                      doing, db->path);
 }
 
+/* A full disk shows as SQLITE_FULL only where a write met it. */
+static bool met_full_disk(const struct db *db, int status)
+{
+    int cause = db->handle ? sqlite3_system_errno(db->handle) : 0;
+    return status == SQLITE_IOERR_SHMSIZE ||
+           ((status & 0xFF) == SQLITE_IOERR && (cause == ENOSPC || cause == EDQUOT));
+}
+
 bool db_fail(const struct db *db, const char *doing, int status, struct error *error)
 {
-    const char *message = db->handle ? sqlite3_errmsg(db->handle) : sqlite3_errstr(status);
-    switch (status & 0xFF) {
+    bool own = db->handle && sqlite3_extended_errcode(db->handle) == status;
+    const char *message = own ? sqlite3_errmsg(db->handle) : sqlite3_errstr(status);
+    switch (met_full_disk(db, status) ? SQLITE_FULL : status & 0xFF) {
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
         return error_set(error, ERROR_STORE,
@@ -41,10 +51,40 @@ bool db_fail(const struct db *db, const char *doing, int status, struct error *e
         return fail_to_write(db, doing, error);
     case SQLITE_NOMEM:
         return error_out_of_memory(error);
+    case SQLITE_INTERRUPT:
+        return error_set(error, ERROR_INTERRUPTED, "interrupted: could not %s: %s", doing,
+                         db->path);
     default:
         return error_set(error, ERROR_STORE, "cannot %s: %s: %s (SQLite's code %d)", doing,
                          db->path, message, status);
     }
+}
+
+bool db_execute(struct db *db, const char *doing, const char *sql, struct error *error)
+{
+    int status = sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
+    return status == SQLITE_OK || db_fail(db, doing, status, error);
+}
+
+static int look_at_cancel(void *cancel)
+{
+    return atomic_load((const atomic_bool *)cancel);
+}
+
+void db_watch(struct db *db, const atomic_bool *cancel)
+{
+    enum { OPERATIONS = 1000 }; /* of SQLite's machine between two looks */
+    sqlite3_progress_handler(db->handle, OPERATIONS, cancel ? look_at_cancel : NULL,
+                             (void *)(uintptr_t)cancel);
+}
+
+void db_forget_statements(struct db *db)
+{
+    for (size_t i = 0; i < db->cached; i++) {
+        assert(!db->cache[i].busy);
+        sqlite3_finalize(db->cache[i].statement);
+    }
+    db->cached = 0;
 }
 
 /* --- queries --------------------------------------------------------------- */
@@ -55,8 +95,13 @@ static void note(struct db_query *query, int status)
         query->status = status;
 }
 
+/* Without memory SQLite gives NULL for a value that is there. */
 static void note_damage(struct db_query *query)
 {
+    if (sqlite3_errcode(query->db->handle) == SQLITE_NOMEM) {
+        note(query, SQLITE_NOMEM);
+        return;
+    }
     query->damaged = true;
     note(query, SQLITE_CORRUPT);
 }
@@ -292,10 +337,23 @@ bool db_run_for_count(struct db_query *query, int64_t *count, struct error *erro
 
 /* --- transactions ---------------------------------------------------------- */
 
+static const char rollback[] = "ROLLBACK";
+
+/* Undoing must not need memory that may be missing then: its statement is prepared
+ * before there is anything to undo. */
+static bool prepare_to_undo(struct db *db, struct error *error)
+{
+    struct db_query query;
+    db_prepare(&query, db, "begin writing", rollback);
+    return db_finish(&query, error);
+}
+
 bool db_begin(struct db *db, struct error *error)
 {
-    assert(sqlite3_get_autocommit(db->handle));
     struct db_query query;
+    db_rollback(db); /* what an earlier call could not undo */
+    if (!prepare_to_undo(db, error))
+        return false;
     db_prepare(&query, db, "begin writing", "BEGIN IMMEDIATE");
     return db_run(&query, error);
 }
@@ -316,7 +374,7 @@ void db_rollback(struct db *db)
         return;
     /* A rollback that fails leaves nothing to do: closing undoes it too. */
     struct db_query query;
-    db_prepare(&query, db, "undo what was written", "ROLLBACK");
+    db_prepare(&query, db, "undo what was written", rollback);
     bool ok = db_run(&query, NULL);
     (void)ok;
 }

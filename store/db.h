@@ -17,6 +17,7 @@
 #include "base/hash.h"
 
 #include <sqlite3.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,6 +28,7 @@ struct db_kind {
     const char *file;   /* name in the folder */
     const char *advice; /* what to do when the file is damaged or foreign */
     uint32_t application_id;
+    bool precious;                      /* a copy is kept before an upgrade */
     int schema;                         /* the newest version */
     const char *const *const *upgrades; /* [schema]: NULL-ended statements that lead
                                            from version i to i + 1 */
@@ -58,10 +60,37 @@ bool db_open(struct db *db, const char *folder, const struct db_kind *kind,
              struct error *error) WARN_UNUSED;
 void db_close(struct db *db); /* a zeroed struct is fine */
 
+/* Opens `file`, a copy that nobody else uses and that will be thrown away, with the
+ * checks of db_open, upgrading it where needed. It must hold the tables already. What
+ * is committed may be lost in a crash. A log beside it is taken in, and removed by
+ * closing. Errors name `shown`. */
+bool db_open_copy(struct db *db, const char *file, const char *shown, const struct db_kind *kind,
+                  struct error *error) WARN_UNUSED;
+
+/* Whether the first bytes are those of a database of this kind, or of one in which
+ * nothing is yet. Only reads, and neither locks nor looks beside the file. */
+bool db_check_header(const struct db *db, struct error *error) WARN_UNUSED;
+
+/* A second connection to the file of `db`, to read from. */
+bool db_open_again(struct db *again, const struct db *db, struct error *error) WARN_UNUSED;
+
+/* Switches the log on, as it is after opening, waiting for other processes. */
+bool db_switch_log_on(struct db *db, struct error *error) WARN_UNUSED;
+
 /* Patient, as after opening: a write waits for other processes and until the disk has
  * it. Otherwise it fails at once when another process writes, and a power cut may
  * undo it. Not inside a transaction. */
 bool db_set_patient(struct db *db, bool patient, struct error *error) WARN_UNUSED;
+
+/* While SQLite works for db, *cancel is looked at; once raised, what it works at fails
+ * with ERROR_INTERRUPTED. NULL ends this. */
+void db_watch(struct db *db, const atomic_bool *cancel);
+
+/* Ends the prepared statements; none may be in use. */
+void db_forget_statements(struct db *db);
+
+/* Runs statements whose rows, if any, do not matter. */
+bool db_execute(struct db *db, const char *doing, const char *sql, struct error *error) WARN_UNUSED;
 
 /* Fills *error for a failed SQLite call; returns false. */
 bool db_fail(const struct db *db, const char *doing, int status, struct error *error);
@@ -129,5 +158,75 @@ bool db_enter_reading(struct db *db, bool *own, struct error *error) WARN_UNUSED
 bool db_begin(struct db *db, struct error *error) WARN_UNUSED;
 bool db_commit(struct db *db, struct error *error) WARN_UNUSED; /* undone when it fails */
 void db_rollback(struct db *db);                                /* fine outside of one */
+
+/* --- checking (db_verify.c) ------------------------------------------------ */
+
+/* Where a check sends what it finds, line by line. The first DB_REPORT_LINES of each
+ * kind are told, all are counted.
+ *
+ *     struct db_report report = {.line = line, .context = context};
+ *     db_report_kind(&report);
+ *     while (db_row(&query))
+ *         db_report(&report, "document %lld is odd", ...);
+ *     ok = db_report_finish(&report, &query, error); */
+#define DB_REPORT_LINES 100
+
+typedef void db_report_line(void *context, const char *line);
+
+struct db_report {
+    db_report_line *line;
+    void *context;
+    int64_t problems; /* found */
+    int64_t of_kind;  /* of the present kind */
+};
+
+void db_report_kind(struct db_report *report); /* a new kind begins */
+void db_report(struct db_report *report, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* As db_finish, but damage that ended the query is one more problem, not a failure. */
+bool db_report_finish(struct db_report *report, struct db_query *query,
+                      struct error *error) WARN_UNUSED;
+
+/* Pages, indexes and types (integrity_check), and what refers to what
+ * (foreign_key_check). */
+bool db_verify_file(struct db *db, struct db_report *report, struct error *error) WARN_UNUSED;
+
+/* --- whole files (db_copy.c, db_shred.c) ----------------------------------- */
+
+/* Copies the database as it is at one moment into a new, self-contained file of mode
+ * 0600: written beside as `path`.part, checked, synced, renamed. Nothing is left after
+ * a failure. ERROR_STORE when `path` exists. */
+bool db_copy(struct db *db, const char *path, struct error *error) WARN_UNUSED;
+
+/* Whether the database may really be replaced; asked while nobody can write to it.
+ * Not through `db` itself. */
+typedef bool db_may_replace(void *context, bool *may, struct error *error);
+
+/* Puts the contents of `from`, with pages of the same size, in place of those of db:
+ * other processes see the one or the other. `may` NULL: without asking; true, with
+ * nothing done, when it says no. Outside of a transaction. */
+bool db_replace(struct db *db, struct db *from, db_may_replace *may, void *context,
+                struct error *error) WARN_UNUSED;
+
+/* Runs `first` (may be NULL), then overwrites all that file and log hold beyond the
+ * rows that are there. For that it writes the whole file anew: a copy of it is in the
+ * folder meanwhile. ERROR_STORE when another process has the file open. Outside of a
+ * transaction. */
+bool db_shred(struct db *db, const char *first, struct error *error) WARN_UNUSED;
+
+/* Overwrites a file and removes it; none there is fine. Not for the main file of an
+ * open database, whose locks would go. */
+bool db_shred_file(const char *path, struct error *error) WARN_UNUSED;
+
+/* The path of a file beside the database: its own with `end` behind. NULL when out of
+ * memory; to be freed. */
+char *db_path_beside(const char *path, const char *end);
+
+/* Where the copy is kept that was made before the upgrade from `version`. NULL when out
+ * of memory; to be freed. */
+char *db_path_of_version(const struct db *db, int64_t version);
+
+/* Makes the creation or the removal of `path` survive a power cut. */
+bool db_sync_folder_of(const char *path, struct error *error) WARN_UNUSED;
 
 #endif

@@ -105,13 +105,26 @@ static bool refuse_foreign(const struct db *db, struct error *error)
 /* A file of ours carries its application id from the first commit of any table on,
  * which is made before the log is switched on, so the id is in the file itself. A
  * database that never had a table may be one of ours in the making. */
-static bool check_header(const struct db *db, struct error *error)
+/* A power cut while a file was being made may leave a first page that was never
+ * written, and a journal from which SQLite undoes what was. */
+static bool is_to_be_undone(const struct db *db, const unsigned char header[HEADER_SIZE])
+{
+    for (size_t i = 0; i < HEADER_SIZE; i++)
+        if (header[i] != 0)
+            return false;
+    char *journal = db_path_beside(db->path, "-journal");
+    bool there = journal && access(journal, F_OK) == 0;
+    free(journal);
+    return there;
+}
+
+bool db_check_header(const struct db *db, struct error *error)
 {
     unsigned char header[HEADER_SIZE];
     sqlite3_int64 size = 0;
     if (!read_header(db, header, &size, error))
         return false;
-    if (size == 0)
+    if (size == 0 || is_to_be_undone(db, header))
         return true;
     if (memcmp(header, "SQLite format 3", 16) != 0)
         return error_set(error, ERROR_STORE, "%s is not a database: %s", db->path,
@@ -127,27 +140,24 @@ static bool check_header(const struct db *db, struct error *error)
 
 static bool run_all(struct db *db, const char *const *statements, struct error *error)
 {
-    for (; *statements; statements++) {
-        int status = sqlite3_exec(db->handle, *statements, NULL, NULL, NULL);
-        if (status != SQLITE_OK)
-            return db_fail(db, opening, status, error);
-    }
+    for (; *statements; statements++)
+        if (!db_execute(db, opening, *statements, error))
+            return false;
     return true;
 }
 
 bool db_set_patient(struct db *db, bool patient, struct error *error)
 {
-    const char *const synchronous[] = {
-        patient ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL", NULL};
     sqlite3_busy_timeout(db->handle, patient ? BUSY_MILLISECONDS : 0);
-    return run_all(db, synchronous, error);
+    return db_execute(db, opening,
+                      patient ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL", error);
 }
 
-static bool connect(struct db *db, struct error *error)
+static bool connect(struct db *db, const char *file, struct error *error)
 {
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE |
                 SQLITE_OPEN_EXRESCODE;
-    int status = sqlite3_open_v2(db->path, &db->handle, flags, NULL);
+    int status = sqlite3_open_v2(file, &db->handle, flags, NULL);
     if (status != SQLITE_OK)
         return db_fail(db, opening, status, error);
     if (sqlite3_db_readonly(db->handle, "main") != 0)
@@ -282,33 +292,83 @@ static bool set_numbers(struct db *db, struct error *error)
     char sql[96];
     snprintf(sql, sizeof sql, "PRAGMA application_id = %lu; PRAGMA user_version = %d",
              (unsigned long)db->kind->application_id, db->kind->schema);
-    const char *const statements[] = {sql, NULL};
-    return run_all(db, statements, error);
+    return db_execute(db, opening, sql, error);
 }
+
+/* --- a copy of the file as it was ------------------------------------------ */
+
+static bool copy_to(struct db *db, const char *path, struct error *error)
+{
+    struct db reader;
+    struct stat status;
+    if (lstat(path, &status) == 0)
+        return true;
+    if (!db_open_again(&reader, db, error))
+        return false;
+    /* Only who is about to upgrade makes this file, and the write lock is ours: what an
+     * upgrade that was cut off has left is nobody's. */
+    char *part = db_path_beside(path, ".part");
+    bool ok = part || error_out_of_memory(error);
+    if (ok) {
+        unlink(part);
+        ok = db_copy(&reader, path, error);
+    }
+    free(part);
+    db_close(&reader);
+    return ok;
+}
+
+char *db_path_of_version(const struct db *db, int64_t version)
+{
+    size_t length = strlen(db->path), size = length + 24;
+    size_t stem = length - strlen(strrchr(db->kind->file, '.'));
+    char *path = malloc(size);
+    if (path)
+        snprintf(path, size, "%.*s-%lld%s", (int)stem, db->path, (long long)version,
+                 db->path + stem);
+    return path;
+}
+
+/* What an upgrade gets wrong must not be the end of what cannot be made again. */
+static bool keep_copy(struct db *db, int64_t version, struct error *error)
+{
+    if (!db->kind->precious)
+        return true;
+    char *path = db_path_of_version(db, version);
+    bool ok = path ? copy_to(db, path, error) : error_out_of_memory(error);
+    free(path);
+    return ok;
+}
+
+/* --- upgrading ------------------------------------------------------------- */
 
 /* Under the write lock the version is read anew: another process may have been
  * quicker. */
-static bool upgrade(struct db *db, struct error *error)
+static bool upgrade(struct db *db, bool copy, struct error *error)
 {
     int64_t version;
     if (!read_version(db, &version, error))
         return false;
     if (version == db->kind->schema)
         return true;
+    if (version > 0 && copy && !keep_copy(db, version, error))
+        return false;
     for (int64_t i = version; i < db->kind->schema; i++)
         if (!run_all(db, db->kind->upgrades[i], error))
             return false;
     return set_numbers(db, error);
 }
 
-static bool upgrade_whole(struct db *db, int64_t version, struct error *error)
+static bool upgrade_whole(struct db *db, int64_t version, bool copy, struct error *error)
 {
+    if (version == db->kind->schema)
+        return true;
     if (version == 0 && !run_all(db, db->kind->before_creation, error))
         return false;
-    if (!db_begin(db, error))
-        return false;
-    return db_leave(db, true, upgrade(db, error), error);
+    return db_begin(db, error) && db_leave(db, true, upgrade(db, copy, error), error);
 }
+
+/* --- the log --------------------------------------------------------------- */
 
 /* *busy: another process holds the file, and nothing was changed. */
 static bool try_log(struct db *db, bool *busy, struct error *error)
@@ -328,7 +388,7 @@ static bool try_log(struct db *db, bool *busy, struct error *error)
 
 /* Of two processes that switch the log on at the same time, each would wait for the
  * other: SQLite sends one of them away at once instead, and it has to come back. */
-static bool switch_log_on(struct db *db, struct error *error)
+bool db_switch_log_on(struct db *db, struct error *error)
 {
     enum { PAUSE = 10 };
     for (int waited = 0;; waited += PAUSE) {
@@ -341,6 +401,8 @@ static bool switch_log_on(struct db *db, struct error *error)
     }
 }
 
+/* --- opening --------------------------------------------------------------- */
+
 static const char *const pragmas[] = {
     "PRAGMA cell_size_check = ON",
     "PRAGMA mmap_size = 0",
@@ -351,17 +413,43 @@ static const char *const pragmas[] = {
     NULL,
 };
 
+/* Version and tables of one moment: another process may be upgrading just now. */
+static bool check_contents(struct db *db, int64_t *version, struct error *error)
+{
+    bool own;
+    if (!db_enter_reading(db, &own, error))
+        return false;
+    bool ok =
+        read_version(db, version, error) && (*version == 0 || check_schema(db, *version, error));
+    return db_leave(db, own, ok, error);
+}
+
+static bool check_all(struct db *db, int64_t *version, struct error *error)
+{
+    return db_check_header(db, error) && db_set_patient(db, true, error) &&
+           run_all(db, pragmas, error) && run_all(db, db->kind->for_connection, error) &&
+           check_contents(db, version, error) && db_check_header(db, error);
+}
+
 static bool check_and_prepare(struct db *db, struct error *error)
 {
     int64_t version;
-    if (!check_header(db, error) || !db_set_patient(db, true, error) ||
-        !run_all(db, pragmas, error) || !run_all(db, db->kind->for_connection, error) ||
-        !read_version(db, &version, error) || (version != 0 && !check_schema(db, version, error)))
-        return false;
-    if (version != db->kind->schema && !upgrade_whole(db, version, error))
+    if (!check_all(db, &version, error) || !upgrade_whole(db, version, true, error))
         return false;
     sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
-    return switch_log_on(db, error);
+    return db_switch_log_on(db, error);
+}
+
+/* Merely looking at a file makes SQLite put an empty log beside it. It goes when the
+ * last connection is closed in the usual way, which an empty log makes harmless. */
+static void close_refused(struct db *db)
+{
+    char *log = db->path ? db_path_beside(db->path, "-wal") : NULL;
+    struct stat status;
+    if (db->handle && log && stat(log, &status) == 0 && status.st_size == 0)
+        sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
+    free(log);
+    db_close(db);
 }
 
 bool db_open(struct db *db, const char *folder, const struct db_kind *kind, struct error *error)
@@ -371,16 +459,49 @@ bool db_open(struct db *db, const char *folder, const struct db_kind *kind, stru
         make_path(db, folder, error) && file_make_folders(folder, error) && make_file(db, error);
     if (ok && access(folder, W_OK | X_OK) != 0)
         ok = db_fail(db, opening, SQLITE_READONLY, error);
-    ok = ok && connect(db, error) && check_and_prepare(db, error);
+    ok = ok && connect(db, db->path, error) && check_and_prepare(db, error);
+    if (!ok)
+        close_refused(db);
+    return ok;
+}
+
+static bool prepare_copy(struct db *db, struct error *error)
+{
+    int64_t version;
+    if (!db_execute(db, opening, "PRAGMA locking_mode = EXCLUSIVE", error) ||
+        !check_all(db, &version, error))
+        return false;
+    if (version == 0)
+        return db_damaged(db, "it holds no tables", error);
+    return db_execute(db, opening, "PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF",
+                      error) &&
+           upgrade_whole(db, version, false, error);
+}
+
+bool db_open_copy(struct db *db, const char *file, const char *shown, const struct db_kind *kind,
+                  struct error *error)
+{
+    *db = (struct db){.kind = kind, .path = strdup(shown)};
+    bool ok = (db->path || error_out_of_memory(error)) && connect(db, file, error) &&
+              prepare_copy(db, error);
     if (!ok)
         db_close(db);
     return ok;
 }
 
+bool db_open_again(struct db *again, const struct db *db, struct error *error)
+{
+    *again = (struct db){.kind = db->kind, .path = strdup(db->path)};
+    bool ok = (again->path || error_out_of_memory(error)) && connect(again, again->path, error) &&
+              run_all(again, pragmas, error);
+    if (!ok)
+        db_close(again);
+    return ok;
+}
+
 void db_close(struct db *db)
 {
-    for (size_t i = 0; i < db->cached; i++)
-        sqlite3_finalize(db->cache[i].statement);
+    db_forget_statements(db);
     sqlite3_close(db->handle);
     free(db->path);
     *db = (struct db){0};

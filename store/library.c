@@ -221,6 +221,7 @@ bool library_each_document(struct library *library, library_document_visit *visi
 void library_source_free(struct library_source *source)
 {
     free(source->path);
+    free(source->encoding);
     *source = (struct library_source){0};
 }
 
@@ -230,7 +231,8 @@ bool library_add_source(struct library *library, int64_t document,
     struct db_query query;
     db_prepare(&query, &library->db, "add a source file",
                "INSERT INTO source (document, ordinal, path, size, lines, pages, invalid_bytes,"
-               " modified_ns, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)");
+               " modified_ns, hash, encoding, evidence, confidence)"
+               " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
     db_bind_int(&query, document);
     db_bind_int(&query, source->ordinal);
     db_bind_text(&query, source->path);
@@ -240,6 +242,9 @@ bool library_add_source(struct library *library, int64_t document,
     db_bind_int(&query, source->invalid_bytes);
     db_bind_int(&query, source->modified_ns);
     db_bind_hash(&query, &source->hash);
+    db_bind_text(&query, source->encoding);
+    db_bind_int(&query, source->evidence);
+    db_bind_int(&query, source->confidence);
     return db_run(&query, error);
 }
 
@@ -255,13 +260,18 @@ bool library_finish_source(struct library *library, int64_t document,
     struct db_query query;
     db_prepare(&query, &library->db, "finish a source file",
                "UPDATE source SET size = ?, lines = ?, pages = ?, invalid_bytes = ?,"
-               " modified_ns = ?, hash = ? WHERE document = ? AND ordinal = ?");
+               " modified_ns = ?, hash = ?, encoding = ?, evidence = ?,"
+               " confidence = ?"
+               " WHERE document = ? AND ordinal = ?");
     db_bind_int(&query, source->size);
     db_bind_int(&query, source->lines);
     db_bind_int(&query, source->pages);
     db_bind_int(&query, source->invalid_bytes);
     db_bind_int(&query, source->modified_ns);
     db_bind_hash(&query, &source->hash);
+    db_bind_text(&query, source->encoding);
+    db_bind_int(&query, source->evidence);
+    db_bind_int(&query, source->confidence);
     db_bind_int(&query, document);
     db_bind_int(&query, source->ordinal);
     return db_run(&query, error) && (sqlite3_changes(library->db.handle) == 1 ||
@@ -274,8 +284,8 @@ bool library_get_source(struct library *library, int64_t document, int64_t ordin
     *source = (struct library_source){.ordinal = ordinal};
     struct db_query query;
     db_prepare(&query, &library->db, "look up a source file",
-               "SELECT path, size, lines, pages, invalid_bytes, modified_ns, hash"
-               " FROM source WHERE document = ? AND ordinal = ?");
+               "SELECT path, size, lines, pages, invalid_bytes, modified_ns, hash, encoding,"
+               " evidence, confidence FROM source WHERE document = ? AND ordinal = ?");
     db_bind_int(&query, document);
     db_bind_int(&query, ordinal);
     bool found = db_row(&query);
@@ -287,6 +297,9 @@ bool library_get_source(struct library *library, int64_t document, int64_t ordin
         source->invalid_bytes = db_get_count(&query);
         source->modified_ns = db_get_int(&query, INT64_MIN, INT64_MAX);
         source->hash = db_get_hash(&query);
+        source->encoding = db_get_optional_text(&query, NULL);
+        source->evidence = db_get_count(&query);
+        source->confidence = db_get_int(&query, 0, 100);
     }
     bool ok = db_finish(&query, error) && (found || no_such_source(document, ordinal, error));
     if (!ok)

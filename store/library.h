@@ -10,8 +10,10 @@
  * user_version LIBRARY_SCHEMA; files 0600 in a folder 0700. The database may come
  * from anywhere: it is opened defensively (SQLITE_DBCONFIG_DEFENSIVE,
  * trusted_schema off, cell_size_check on), a foreign or damaged one is refused
- * with ERROR_STORE and one clear line and left untouched. A library of one
- * process serves one thread; several processes may share the file (busy timeout).
+ * with ERROR_STORE and one clear line and left untouched. A library of an earlier
+ * schema is upgraded, whole or not at all; a copy of the file as it was is kept
+ * beside it as `library-1.db` (the old schema's number). A library of one process
+ * serves one thread; several processes may share the file (busy timeout).
  *
  * Texts and blobs that a getter returns are owned by the struct they sit in and
  * released by its _free function. Ids are SQLite row ids, from 1. */
@@ -22,10 +24,11 @@
 #include "base/file.h"
 #include "base/hash.h"
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 #define LIBRARY_APPLICATION_ID 0x7469646Du /* "tidm" */
-#define LIBRARY_SCHEMA 1
+#define LIBRARY_SCHEMA 2
 
 struct library;
 
@@ -37,6 +40,54 @@ void library_close(struct library *library);
 bool library_begin(struct library *library, struct error *error) WARN_UNUSED;
 bool library_commit(struct library *library, struct error *error) WARN_UNUSED;
 void library_rollback(struct library *library);
+
+/* --- the whole library ---------------------------------------------------- */
+
+/* Calls back with one line for each thing that is not as it must be, for the first 100
+ * of each kind: the pages and indexes of the file, every text, the full-text index, and
+ * every number that another table repeats. Position maps, `surprise` and `detail` are
+ * the business of who encoded them. The lines may quote hostile text. *problems counts
+ * them all; false only when checking itself failed or `cancel` (may be NULL) was raised
+ * (ERROR_INTERRUPTED). Nothing is written, and other processes may write meanwhile. Not
+ * inside a transaction. */
+typedef void library_problem(void *context, const char *line);
+bool library_verify(struct library *library, const atomic_bool *cancel, library_problem *report,
+                    void *context, int64_t *problems, struct error *error) WARN_UNUSED;
+
+/* What a library holds that a backup lacks; dates are unix seconds, 0: none. */
+struct library_loss {
+    int64_t documents, questions, summaries;
+    int64_t sections_read;         /* by readings that the backup has less far, or not at all */
+    int64_t backup_at, library_at; /* the latest date in each */
+};
+
+/* Copies the library as it is at one moment, while others may use it, into a new
+ * file of mode 0600, whole without a log: written beside as `path`.part, checked,
+ * synced, renamed. ERROR_STORE when `path` exists; nothing is left after a failure.
+ * Not inside a transaction, as the two below. */
+bool library_backup(struct library *library, const char *path, struct error *error) WARN_UNUSED;
+
+/* Puts a backup's contents in place of the library's, whole or not at all; other
+ * processes see the one or the other. The file is opened as defensively as any
+ * library, checked in full in a copy (`library.db.restore`), left as it is, and may
+ * have an earlier schema. When the library holds what the backup lacks and `force` is
+ * false, nothing is done: *refused is set, *loss filled, and the result is true. A
+ * library too damaged to be compared takes force, and *loss is then empty. ERROR_INPUT
+ * when the file cannot be opened, ERROR_STORE when it is no sound library.
+ *
+ * A document whose text has changed since counts as one that the backup lacks. Its
+ * states may then fit no document any more; no number is given twice, and their keys
+ * keep them from being loaded. */
+bool library_restore(struct library *library, const char *path, bool force,
+                     struct library_loss *loss, bool *refused, struct error *error) WARN_UNUSED;
+
+/* After documents were removed: overwrites every byte of them that the database and
+ * its log may still hold, the full-text index's too, and removes the copies that
+ * upgrades kept (`library-1.db`). Writes the whole file anew, which takes as much room
+ * again. ERROR_STORE when another process, or another handle of this one, has the
+ * library open: the removal stays done, and this may be called again. What a file
+ * system or a disk keeps of earlier versions is beyond its reach. */
+bool library_shred(struct library *library, struct error *error) WARN_UNUSED;
 
 /* --- documents ------------------------------------------------------------ */
 
@@ -59,7 +110,10 @@ struct library_source {
     char *path;      /* absolute */
     int64_t size, lines, pages, invalid_bytes;
     int64_t modified_ns;
-    struct hash hash; /* of the bytes */
+    struct hash hash;   /* of the bytes */
+    char *encoding;     /* name for iconv; NULL: not known, or not noted yet */
+    int64_t evidence;   /* for the encoding: a number of the caller's, 0 and more */
+    int64_t confidence; /* in the encoding, percent */
 };
 void library_source_free(struct library_source *source);
 
@@ -252,5 +306,18 @@ bool library_put_summary(struct library *library, int64_t document, int64_t mode
                          enum library_summary_kind kind, int64_t section,
                          const struct hash *made_from, const char *text,
                          struct error *error) WARN_UNUSED;
+
+struct library_summary {
+    int64_t model;
+    enum library_summary_kind kind;
+    int64_t section; /* -1: none */
+    int64_t made_at; /* unix seconds */
+    char *text;
+};
+void library_summary_free(struct library_summary *summary);
+/* The latest of each kind and section, by kind and section. */
+typedef bool library_summary_visit(void *context, const struct library_summary *summary);
+bool library_each_summary(struct library *library, int64_t document, library_summary_visit *visit,
+                          void *context, struct error *error) WARN_UNUSED;
 
 #endif

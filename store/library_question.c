@@ -107,3 +107,34 @@ bool library_put_summary(struct library *library, int64_t document, int64_t mode
     db_bind_int(&query, clock_unix_time());
     return db_run(&query, error);
 }
+
+/* --- summaries -------------------------------------------------------------- */
+
+void library_summary_free(struct library_summary *summary)
+{
+    free(summary->text);
+    *summary = (struct library_summary){0};
+}
+
+bool library_each_summary(struct library *library, int64_t document, library_summary_visit *visit,
+                          void *context, struct error *error)
+{
+    struct db_query query;
+    /* Beside max(), SQLite takes the other columns from the row that has it. */
+    db_prepare(&query, &library->db, "list the summaries",
+               "SELECT model, kind, section, text, max(made_at) FROM summary WHERE document = ?"
+               " GROUP BY kind, section ORDER BY kind, section");
+    db_bind_int(&query, document);
+    for (bool more = true; more && db_row(&query);) {
+        struct library_summary summary = {.model = db_get_int(&query, 1, INT64_MAX)};
+        summary.kind = (enum library_summary_kind)db_get_int(&query, LIBRARY_SUMMARY_SECTION,
+                                                             LIBRARY_SUMMARY_SO_FAR);
+        summary.section = db_get_int(&query, -1, INT64_MAX);
+        summary.text = db_get_text(&query, NULL);
+        summary.made_at = db_get_int(&query, INT64_MIN, INT64_MAX);
+        if (db_ok(&query))
+            more = visit(context, &summary);
+        library_summary_free(&summary);
+    }
+    return db_finish(&query, error);
+}

@@ -1,4 +1,4 @@
-/* The layout of library.db, version 1. An existing file must hold exactly these
+/* The layout of library.db. An existing file must hold exactly these
  * statements (db.h): a change of any kind is a new version with its own list of
  * statements that leads there. */
 #include "store/library_private.h"
@@ -189,7 +189,19 @@ static const char *const version_1[] = {
     question_by_document, summary_table, NULL,
 };
 
-static const char *const *const upgrades[LIBRARY_SCHEMA] = {version_1};
+/* Version 2: how a source file's bytes were understood.
+ *   encoding    name for iconv; NULL: not known, or not noted yet
+ *   evidence    for the encoding: enum document_evidence (document.h)
+ *   confidence  in the encoding, percent */
+static const char source_encoding[] = "ALTER TABLE source ADD COLUMN encoding TEXT";
+static const char source_evidence[] =
+    "ALTER TABLE source ADD COLUMN evidence INTEGER NOT NULL DEFAULT 0";
+static const char source_confidence[] =
+    "ALTER TABLE source ADD COLUMN confidence INTEGER NOT NULL DEFAULT 0";
+
+static const char *const version_2[] = {source_encoding, source_evidence, source_confidence, NULL};
+
+static const char *const *const upgrades[LIBRARY_SCHEMA] = {version_1, version_2};
 
 static const char *const before_creation[] = {NULL};
 
@@ -200,6 +212,7 @@ const struct db_kind library_schema_kind = {
     .file = "library.db",
     .advice = "restore a backup, or move the file away to begin anew",
     .application_id = LIBRARY_APPLICATION_ID,
+    .precious = true,
     .schema = LIBRARY_SCHEMA,
     .upgrades = upgrades,
     .before_creation = before_creation,

@@ -29,20 +29,30 @@ static void occurrences(const Fts5ExtensionApi *api, Fts5Context *row, sqlite3_c
         sqlite3_result_error_code(result, status);
 }
 
-bool library_search_register(struct db *db, struct error *error)
+static const char preparing[] = "prepare the full-text search";
+
+bool library_search_api(struct db *db, fts5_api **api, struct error *error)
 {
-    fts5_api *api = NULL;
     sqlite3_stmt *statement = NULL;
+    *api = NULL;
     int status = sqlite3_prepare_v2(db->handle, "SELECT fts5(?1)", -1, &statement, NULL);
     if (status == SQLITE_OK)
-        status = sqlite3_bind_pointer(statement, 1, &api, "fts5_api_ptr", NULL);
+        status = sqlite3_bind_pointer(statement, 1, api, "fts5_api_ptr", NULL);
     if (status == SQLITE_OK)
         sqlite3_step(statement);
     sqlite3_finalize(statement);
-    if (status == SQLITE_OK)
-        status =
-            api ? api->xCreateFunction(api, "occurrences", NULL, occurrences, NULL) : SQLITE_ERROR;
-    return status == SQLITE_OK || db_fail(db, "prepare the full-text search", status, error);
+    if (status == SQLITE_OK && !*api)
+        status = SQLITE_ERROR;
+    return status == SQLITE_OK || db_fail(db, preparing, status, error);
+}
+
+bool library_search_register(struct db *db, struct error *error)
+{
+    fts5_api *api;
+    if (!library_search_api(db, &api, error))
+        return false;
+    int status = api->xCreateFunction(api, "occurrences", NULL, occurrences, NULL);
+    return status == SQLITE_OK || db_fail(db, preparing, status, error);
 }
 
 /* --- one word ---------------------------------------------------------------- */

@@ -5,6 +5,9 @@
 
 #include "store/db.h"
 
+/* FTS5's own interface on this connection. */
+bool library_search_api(struct db *db, fts5_api **api, struct error *error) WARN_UNUSED;
+
 /* Makes the functions known that searching uses. Once a connection. */
 bool library_search_register(struct db *db, struct error *error) WARN_UNUSED;
 

@@ -98,6 +98,26 @@ static inline unsigned char *read_file(const char *path, size_t *size)
     return bytes;
 }
 
+static inline void copy_file(const char *from, const char *to)
+{
+    size_t size;
+    unsigned char *bytes = read_file(from, &size);
+    write_file(to, bytes, size);
+    free(bytes);
+}
+
+/* How many files are in a folder. */
+static inline int count_files(const char *path)
+{
+    int count = 0;
+    DIR *folder = opendir(path);
+    assert_non_null(folder);
+    for (struct dirent *entry; (entry = readdir(folder));)
+        count += entry->d_name[0] != '.';
+    closedir(folder);
+    return count;
+}
+
 /* Runs SQL on a database. */
 static inline void tamper(const char *path, const char *sql)
 {

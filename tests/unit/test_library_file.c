@@ -49,8 +49,12 @@ static void assert_refused_untouched(struct fixture *fixture, const char *words)
 static void file_has_the_layout_of_its_version(void **state)
 {
     struct fixture *fixture = *state;
-    assert_int_equal(LIBRARY_SCHEMA, 1);
-    assert_layout(fixture->path, "70dbcc7756cc8e872de8a8e32324cfc0");
+    assert_int_equal(LIBRARY_SCHEMA, 2);
+    assert_layout(fixture->path, "d8d1b7d59df9887955ff4ab90fffa903");
+    char old[FIXTURE_PATH_SIZE];
+    snprintf(old, sizeof old, "%s/old.db", fixture->folder);
+    copy_file(TESTS_SOURCE_DIR "/tests/migrations/library-1.db", old);
+    assert_layout(old, "70dbcc7756cc8e872de8a8e32324cfc0");
 }
 
 static void file_of_another_layout_is_refused_untouched(void **state)
@@ -74,6 +78,7 @@ static void file_of_another_layout_is_refused_untouched(void **state)
         write_file(fixture->path, good, size);
         tamper(fixture->path, cases[i].sql);
         assert_refused_untouched(fixture, cases[i].words);
+        assert_int_equal(count_files(fixture->folder), 1);
     }
     write_file(fixture->path, good, size / 2);
     assert_refused_untouched(fixture, "restore a backup, or move the file away to begin anew");
