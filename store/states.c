@@ -13,10 +13,6 @@
 /* How far used_at may lag behind: a load writes at most once in so many seconds. */
 #define USED_AT_LAG 86400
 
-struct states {
-    struct db db;
-};
-
 bool states_open(struct states **states, const char *folder, struct error *error)
 {
     *states = calloc(1, sizeof **states);
@@ -39,17 +35,19 @@ void states_close(struct states *states)
 
 /* --- storing --------------------------------------------------------------- */
 
-static bool remove_state(struct states *states, const struct states_place *place,
+/* *bytes: what the state took, 0 when there was none. */
+static bool remove_state(struct states *states, const struct states_place *place, int64_t *bytes,
                          struct error *error)
 {
     struct db_query query;
     db_prepare(&query, &states->db, "replace a state",
-               "DELETE FROM state WHERE document = ? AND model = ? AND kind = ? AND section = ?");
+               "DELETE FROM state WHERE document = ? AND model = ? AND kind = ? AND section = ?"
+               " RETURNING " STATES_STORED_BYTES);
     db_bind_int(&query, place->document);
     db_bind_hash(&query, &place->model);
     db_bind_int(&query, place->kind);
     db_bind_int(&query, place->section);
-    return db_run(&query, error);
+    return db_run_for_count(&query, bytes, error);
 }
 
 static bool insert_state(struct states *states, const struct states_info *info, int codec,
@@ -92,8 +90,9 @@ static bool insert_payload(struct states *states, const struct states_payload *p
     return db_run(&query, error);
 }
 
+/* *grown: what is stored more than before, added to it. */
 static bool put(struct states *states, struct states_info *info, const void *payload, size_t size,
-                struct error *error)
+                int64_t *grown, struct error *error)
 {
     assert(memchr(info->numerics, '\0', sizeof info->numerics));
     assert(payload && size > 0);
@@ -104,9 +103,11 @@ static bool put(struct states *states, struct states_info *info, const void *pay
     info->raw_bytes = (int64_t)size;
     info->stored_bytes = (int64_t)packed.size;
     info->created_at = clock_unix_time();
-    bool ok = remove_state(states, &info->place, error) &&
+    int64_t before = 0;
+    bool ok = remove_state(states, &info->place, &before, error) &&
               insert_state(states, info, (int)packed.codec, error) &&
               insert_payload(states, &packed, error);
+    *grown += info->stored_bytes - before;
     states_payload_free(&packed);
     return ok;
 }
@@ -118,9 +119,15 @@ bool states_put_many(struct states *states, struct states_info *infos, const voi
     if (!db_enter(&states->db, &own, error))
         return false;
     bool ok = true;
+    int64_t grown = 0;
     for (size_t i = 0; ok && i < count; i++)
-        ok = put(states, &infos[i], payloads[i], sizes[i], error);
-    return db_leave(&states->db, own, ok, error);
+        ok = put(states, &infos[i], payloads[i], sizes[i], &grown, error);
+    ok = db_leave(&states->db, own, ok, error);
+    if (ok)
+        states_room_grew(states, grown);
+    else
+        states_room_forget(states);
+    return ok;
 }
 
 bool states_put(struct states *states, struct states_info *info, const void *payload, size_t size,
@@ -131,17 +138,7 @@ bool states_put(struct states *states, struct states_info *info, const void *pay
 
 /* --- looking --------------------------------------------------------------- */
 
-#define INFO_COLUMNS                                                                               \
-    "SELECT id, codec, used_at, document, model, kind, section, format, tokenizer, normalizer,"    \
-    " preamble, text, numerics, token, hash, raw_bytes, stored_bytes, created_at FROM state"
-
-/* A row of the table: what is known outside, and what is not. */
-struct row {
-    int64_t id;
-    int codec;
-    int64_t used_at;
-    struct states_info info;
-};
+#define SELECT "SELECT " STATES_ROW_COLUMNS " FROM state"
 
 static void read_numerics(struct db_query *query, struct states_info *info)
 {
@@ -152,9 +149,9 @@ static void read_numerics(struct db_query *query, struct states_info *info)
     free(text);
 }
 
-static void read_row(struct db_query *query, struct row *row)
+void states_read_row(struct db_query *query, struct states_row *row)
 {
-    *row = (struct row){
+    *row = (struct states_row){
         .id = db_get_int(query, INT64_MIN, INT64_MAX),
     };
     struct states_info *info = &row->info;
@@ -178,24 +175,25 @@ static void read_row(struct db_query *query, struct row *row)
 }
 
 /* Takes the one row that the query gives, if any, and ends it. */
-static bool take_row(struct db_query *query, struct row *row, bool *found, struct error *error)
+static bool take_row(struct db_query *query, struct states_row *row, bool *found,
+                     struct error *error)
 {
-    *row = (struct row){0};
+    *row = (struct states_row){0};
     *found = db_row(query);
     if (*found)
-        read_row(query, row);
+        states_read_row(query, row);
     if (db_finish(query, error))
         return true;
     *found = false;
     return false;
 }
 
-static bool find_row(struct states *states, const struct states_place *place, struct row *row,
-                     bool *found, struct error *error)
+static bool find_row(struct states *states, const struct states_place *place,
+                     struct states_row *row, bool *found, struct error *error)
 {
     struct db_query query;
     db_prepare(&query, &states->db, "look up a state",
-               INFO_COLUMNS " WHERE document = ? AND model = ? AND kind = ? AND section = ?");
+               SELECT " WHERE document = ? AND model = ? AND kind = ? AND section = ?");
     db_bind_int(&query, place->document);
     db_bind_hash(&query, &place->model);
     db_bind_int(&query, place->kind);
@@ -206,7 +204,7 @@ static bool find_row(struct states *states, const struct states_place *place, st
 bool states_look(struct states *states, const struct states_place *place, struct states_info *info,
                  bool *found, struct error *error)
 {
-    struct row row;
+    struct states_row row;
     bool ok = find_row(states, place, &row, found, error);
     *info = row.info;
     return ok;
@@ -218,13 +216,13 @@ bool states_nearest_prefix(struct states *states, int64_t document, const struct
 {
     struct db_query query;
     db_prepare(&query, &states->db, "look for the nearest state",
-               INFO_COLUMNS " WHERE document = ? AND model = ? AND kind = ? AND section <= ?"
-                            " ORDER BY section DESC LIMIT 1");
+               SELECT " WHERE document = ? AND model = ? AND kind = ? AND section <= ?"
+                      " ORDER BY section DESC LIMIT 1");
     db_bind_int(&query, document);
     db_bind_hash(&query, model);
     db_bind_int(&query, STATES_PREFIX);
     db_bind_int(&query, section);
-    struct row row;
+    struct states_row row;
     bool ok = take_row(&query, &row, found, error);
     *info = row.info;
     return ok;
@@ -235,13 +233,13 @@ bool states_each(struct states *states, int64_t document, const struct hash *mod
 {
     struct db_query query;
     db_prepare(&query, &states->db, "list the states",
-               INFO_COLUMNS " WHERE document = ?1 AND (?2 IS NULL OR model = ?2)"
-                            " ORDER BY section, kind, model");
+               SELECT " WHERE document = ?1 AND (?2 IS NULL OR model = ?2)"
+                      " ORDER BY section, kind, model");
     db_bind_int(&query, document);
     db_bind_blob(&query, model ? model->bytes : NULL, model ? sizeof model->bytes : 0);
     for (bool more = true; more && db_row(&query);) {
-        struct row row;
-        read_row(&query, &row);
+        struct states_row row;
+        states_read_row(&query, &row);
         if (db_ok(&query))
             more = visit(context, &row.info);
     }
@@ -250,7 +248,7 @@ bool states_each(struct states *states, int64_t document, const struct hash *mod
 
 /* --- loading --------------------------------------------------------------- */
 
-static bool other_version(const struct row *row, const char *what, int stored, int wanted,
+static bool other_version(const struct states_row *row, const char *what, int stored, int wanted,
                           struct error *error)
 {
     return error_set(error, ERROR_STORE,
@@ -259,14 +257,15 @@ static bool other_version(const struct row *row, const char *what, int stored, i
                      (long long)row->info.place.section + 1, what, stored, wanted);
 }
 
-static bool other_hash(const struct row *row, const char *what, struct error *error)
+static bool other_hash(const struct states_row *row, const char *what, struct error *error)
 {
     return error_set(error, ERROR_STORE,
                      "the state of section %lld was made with another %s: read the document again",
                      (long long)row->info.place.section + 1, what);
 }
 
-static bool check_key(const struct row *row, const struct states_key *key, struct error *error)
+static bool check_key(const struct states_row *row, const struct states_key *key,
+                      struct error *error)
 {
     const struct states_key *stored = &row->info.key;
     if (stored->format != key->format)
@@ -282,31 +281,39 @@ static bool check_key(const struct row *row, const struct states_key *key, struc
     return true;
 }
 
-static bool damaged_state(const struct row *row, const char *how, struct error *error)
+static bool damaged_state(const struct states_row *row, const char *how, struct error *error)
 {
     return error_set(error, ERROR_STORE,
                      "the state of section %lld is damaged (%s): read the document again",
                      (long long)row->info.place.section + 1, how);
 }
 
-static bool unpack(const struct row *row, const void *stored, size_t stored_size, void *payload,
-                   size_t size, struct error *error)
+bool states_unpack(const struct states_row *row, const void *stored, size_t stored_size,
+                   void *payload, const char **fault, struct error *error)
 {
+    size_t size = (size_t)row->info.raw_bytes;
+    *fault = NULL;
     if (row->codec != STATES_PAYLOAD_RAW && row->codec != STATES_PAYLOAD_ZSTD)
-        return damaged_state(row, "its codec is unknown", error);
-    if (stored_size != (uint64_t)row->info.stored_bytes)
-        return damaged_state(row, "its stored size differs", error);
+        *fault = "its codec is unknown";
+    else if (stored_size != (uint64_t)row->info.stored_bytes)
+        *fault = "its stored size differs";
+    if (*fault)
+        return true;
     bool sound;
     if (!states_payload_unpack(payload, size, row->codec, stored, stored_size, &sound, error))
         return false;
-    if (!sound)
-        return damaged_state(row, "it cannot be unpacked", error);
+    if (!sound) {
+        *fault = "it cannot be unpacked";
+        return true;
+    }
     struct hash hash = hash_of(payload, size);
-    return hash_equal(&hash, &row->info.hash) || damaged_state(row, "checksum differs", error);
+    if (!hash_equal(&hash, &row->info.hash))
+        *fault = "checksum differs";
+    return true;
 }
 
-static bool load(struct states *states, const struct row *row, void *payload, size_t capacity,
-                 struct error *error)
+static bool load(struct states *states, const struct states_row *row, void *payload,
+                 size_t capacity, struct error *error)
 {
     if ((uint64_t)row->info.raw_bytes != capacity)
         return error_set(error, ERROR_STORE,
@@ -320,15 +327,18 @@ static bool load(struct states *states, const struct row *row, void *payload, si
     size_t size = 0;
     const void *bytes = db_row(&query) ? db_peek_blob(&query, &size) : NULL;
     bool sound = true;
+    const char *fault = NULL;
     if (db_ok(&query))
-        sound = unpack(row, bytes, size, payload, capacity, error);
+        sound = states_unpack(row, bytes, size, payload, &fault, error);
+    if (sound && fault)
+        sound = damaged_state(row, fault, error);
     return db_finish(&query, sound ? error : NULL) && sound;
 }
 
 /* Which states were of use matters only when room is short: the note is not worth
  * waiting for a disk or another process, and may be lost. False only when the store
  * cannot go back to writing durably. */
-static bool note_use(struct states *states, const struct row *row, struct error *error)
+static bool note_use(struct states *states, const struct states_row *row, struct error *error)
 {
     int64_t now = clock_unix_time();
     if (row->used_at <= now && row->used_at > now - USED_AT_LAG)
@@ -347,8 +357,8 @@ static bool note_use(struct states *states, const struct row *row, struct error 
 }
 
 static bool get(struct states *states, const struct states_place *place,
-                const struct states_key *key, struct row *row, void *payload, size_t capacity,
-                bool *found, struct error *error)
+                const struct states_key *key, struct states_row *row, void *payload,
+                size_t capacity, bool *found, struct error *error)
 {
     if (!find_row(states, place, row, found, error))
         return false;
@@ -361,7 +371,7 @@ bool states_get(struct states *states, const struct states_place *place,
                 const struct states_key *key, struct states_info *info, void *payload,
                 size_t capacity, bool *found, struct error *error)
 {
-    struct row row = {0};
+    struct states_row row = {0};
     bool own;
     *found = false;
     bool ok = db_enter_reading(&states->db, &own, error) &&
@@ -372,46 +382,4 @@ bool states_get(struct states *states, const struct states_place *place,
     *info = row.info;
     *found = ok && *found;
     return ok;
-}
-
-/* --- room ------------------------------------------------------------------ */
-
-/* Hands the room of removed states back to the file system. */
-static bool shrink(struct states *states, struct error *error)
-{
-    struct db_query query;
-    db_prepare(&query, &states->db, "make the file smaller", "PRAGMA incremental_vacuum");
-    while (db_row(&query))
-        continue;
-    return db_finish(&query, error);
-}
-
-bool states_remove_document(struct states *states, int64_t document, struct error *error)
-{
-    struct db_query query;
-    db_prepare(&query, &states->db, "remove a document's states",
-               "DELETE FROM state WHERE document = ?");
-    db_bind_int(&query, document);
-    return db_run(&query, error) && shrink(states, error);
-}
-
-bool states_remove_from(struct states *states, int64_t document, int64_t section,
-                        struct error *error)
-{
-    struct db_query query;
-    db_prepare(&query, &states->db, "remove the states of changed text",
-               "DELETE FROM state WHERE document = ? AND section >= ?");
-    db_bind_int(&query, document);
-    db_bind_int(&query, section);
-    return db_run(&query, error) && shrink(states, error);
-}
-
-bool states_total_bytes(struct states *states, int64_t document, int64_t *bytes,
-                        struct error *error)
-{
-    struct db_query query;
-    db_prepare(&query, &states->db, "add up the states' sizes",
-               "SELECT coalesce(sum(stored_bytes), 0) FROM state WHERE ?1 = 0 OR document = ?1");
-    db_bind_int(&query, document);
-    return db_run_for_count(&query, bytes, error);
 }

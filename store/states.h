@@ -12,6 +12,7 @@
 #include "base/buffer.h"
 #include "base/hash.h"
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 #define STATES_APPLICATION_ID 0x74696473u /* "tids" */
@@ -90,6 +91,45 @@ bool states_remove_document(struct states *states, int64_t document,
 /* The states from `section` on: the text that they were made from has changed. */
 bool states_remove_from(struct states *states, int64_t document, int64_t section,
                         struct error *error) WARN_UNUSED;
+
+struct states_freed {
+    int64_t states, bytes; /* removed */
+    int64_t left;          /* bytes that all states take now */
+};
+
+/* Visits every state and drops those that `keep` says no to: orphans. `keep` may ask
+ * other databases and read from this one; nothing is locked for writing meanwhile. What
+ * is to be dropped is found first and then removed in one transaction, but for states
+ * that were replaced since. When `keep` fails, nothing is removed. */
+typedef bool states_keep(void *context, const struct states_info *info, bool *keep,
+                         struct error *error);
+bool states_sweep(struct states *states, states_keep *keep, void *context,
+                  struct states_freed *freed, struct error *error) WARN_UNUSED;
+
+/* When all states take more than `budget` bytes (0 or more), removes those that save the
+ * least re-reading per byte until they take a sixteenth less than that. What a state
+ * saves: a prefix state the tokens since the one kept before it, for each position up
+ * to the next; a section state its own tokens, for each of them, and 64 times that, as
+ * asking is more common than resuming from the middle (states_thin.c says how much).
+ * Both count half for every 30 days since they were last used; a date to come counts as
+ * now. Of each document and model, the prefix state that goes farthest and the one
+ * stored last are never removed, even if that leaves more than the budget.
+ *
+ * Below the budget this costs some microseconds: call it after every state stored. */
+bool states_thin(struct states *states, int64_t budget, struct states_freed *freed,
+                 struct error *error) WARN_UNUSED;
+
+/* As library_verify: the file, and every state's row and payload, one unpacked at a
+ * time. Lines name document and section. */
+typedef void states_problem(void *context, const char *line);
+bool states_verify(struct states *states, const atomic_bool *cancel, states_problem *report,
+                   void *context, int64_t *problems, struct error *error) WARN_UNUSED;
+
+/* After states were removed: overwrites what file and log may still hold of them, for
+ * which the file is written anew: that takes a while and, meanwhile, twice its room.
+ * ERROR_STORE when another process has the states open. */
+bool states_shred(struct states *states, struct error *error) WARN_UNUSED;
+
 bool states_total_bytes(struct states *states, int64_t document, int64_t *bytes,
                         struct error *error) WARN_UNUSED; /* document 0: all */
 
