@@ -95,9 +95,12 @@ static void note(struct db_query *query, int status)
         query->status = status;
 }
 
-/* Without memory SQLite gives NULL for a value that is there. */
+/* What came after a failure says nothing; and without memory SQLite gives NULL for a
+ * value that is there. */
 static void note_damage(struct db_query *query)
 {
+    if (query->status != SQLITE_OK)
+        return;
     if (sqlite3_errcode(query->db->handle) == SQLITE_NOMEM) {
         note(query, SQLITE_NOMEM);
         return;
@@ -252,7 +255,12 @@ static char *get_text(struct db_query *query, size_t *size, bool optional)
     int column = next_column(query, SQLITE_TEXT, optional);
     if (column < 0)
         return NULL;
-    return copy_column(query, column, sqlite3_column_text(query->statement, column), size);
+    const unsigned char *text = sqlite3_column_text(query->statement, column);
+    if (!text) { /* no memory for its NUL */
+        note(query, SQLITE_NOMEM);
+        return NULL;
+    }
+    return copy_column(query, column, text, size);
 }
 
 char *db_get_text(struct db_query *query, size_t *size)

@@ -211,8 +211,11 @@ static bool copy_backup(const struct part *part, const struct db_kind *kind, str
     int flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE |
                 SQLITE_OPEN_EXRESCODE;
     int status = sqlite3_open_v2(backup.path, &backup.handle, flags, NULL);
-    bool ok = status == SQLITE_OK || error_set(error, ERROR_INPUT, "cannot open %s: %s",
-                                               part->shown, sqlite3_errstr(status));
+    bool ok = status == SQLITE_OK;
+    if (status == SQLITE_NOMEM)
+        error_out_of_memory(error);
+    else if (!ok)
+        error_set(error, ERROR_INPUT, "cannot open %s: %s", part->shown, sqlite3_errstr(status));
     ok = ok && db_check_header(&backup, error) && copy_main(part, &backup, error) &&
          copy_log(part, error);
     db_close(&backup);
