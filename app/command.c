@@ -46,6 +46,8 @@ bool command_open(struct command *command, const struct options *options, struct
         .library = options->library,
         .kernels = options->kernels,
         .threads = (unsigned)options->threads,
+        .budget_given = options->budget >= 0,
+        .budget = options->budget,
     };
     command->worker = worker_start(&session, error);
     atomic_store(&running, command->worker);
@@ -83,11 +85,24 @@ bool command_do(struct command *command, worker_job *job, void *context, struct 
 
 /* --- the end ------------------------------------------------------------------------- */
 
+/* Without memory to make the text visible in: what is not plain becomes a '?'. */
+static void print_plain(const char *text)
+{
+    char plain[ERROR_TEXT_SIZE];
+    size_t size = 0;
+    for (; text[size] && size + 1 < sizeof plain; size++)
+        plain[size] = text[size] >= ' ' && text[size] <= '~' ? text[size] : '?';
+    plain[size] = '\0';
+    fprintf(stderr, "tidemark: %s\n", plain);
+}
+
 int command_print_error(const struct error *error)
 {
     struct buffer line = {0};
     if (visible_append(&line, error->text, strlen(error->text), VISIBLE_LINE, NULL) && line.data)
         fprintf(stderr, "tidemark: %s\n", line.data);
+    else
+        print_plain(error->text);
     buffer_free(&line);
     return error_exit_code(error);
 }

@@ -1,6 +1,7 @@
 #include "app/options.h"
 
 #include "app/options_table.h"
+#include "base/size.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -129,6 +130,19 @@ static bool set_real(const struct options_entry *entry, double *value, const cha
     return true;
 }
 
+static bool set_bytes(const struct options_entry *entry, int64_t *value, const char *text,
+                      struct error *error)
+{
+    int64_t bytes;
+    if (!size_parse(&bytes, text) || !in_range(entry, (double)bytes))
+        return error_set(error, ERROR_USAGE,
+                         "--%s %s: a size is needed, such as 500M or 8G (K, M, G and T are powers "
+                         "of 1024)",
+                         entry->name, *text ? text : "\"\"");
+    *value = bytes;
+    return true;
+}
+
 static bool set_value(struct options *options, const struct options_entry *entry, char *text,
                       struct error *error)
 {
@@ -137,7 +151,7 @@ static bool set_value(struct options *options, const struct options_entry *entry
     case OPTIONS_FLAG:
         *(bool *)value = true;
         return true;
-    case OPTIONS_TEXT:
+    case OPTIONS_STRING:
         if (!*text)
             return error_set(error, ERROR_USAGE, "--%s needs a %s that is not empty", entry->name,
                              entry->argument);
@@ -147,6 +161,8 @@ static bool set_value(struct options *options, const struct options_entry *entry
         return set_count(entry, value, text, error);
     case OPTIONS_REAL:
         return set_real(entry, value, text, error);
+    case OPTIONS_BYTES:
+        return set_bytes(entry, value, text, error);
     }
     return true;
 }

@@ -1,5 +1,6 @@
 /* options.h: the command line: one table of commands and one of options, from
- * which parsing and help come, and whatever else lists them.
+ * which come parsing, help, the shells' completions (completions.h) and the lists
+ * of the manual page (manual.h).
  *
  *     struct options options;
  *     if (!options_parse(&options, argc, argv, &error)) ...
@@ -20,43 +21,72 @@ enum options_command {
     OPTIONS_READ,
     OPTIONS_LS,
     OPTIONS_SHOW,
+    OPTIONS_TEXT,
     OPTIONS_ASK,
     OPTIONS_SUM,
+    OPTIONS_EXPORT,
     OPTIONS_RM,
+    OPTIONS_VERIFY,
+    OPTIONS_GC,
+    OPTIONS_BACKUP,
+    OPTIONS_RESTORE,
+    OPTIONS_EVAL,
     OPTIONS_MODEL,
     OPTIONS_BENCH,
+    OPTIONS_DOCTOR,
+    OPTIONS_COMPLETIONS,
     OPTIONS_HELP,
     OPTIONS_COMMANDS, /* how many; as a value: no command was given */
 };
 
+/* What a word stands for, for whoever completes it. */
+enum options_form {
+    OPTIONS_FORM_FREE, /* nothing that could be listed */
+    OPTIONS_FORM_FILE,
+    OPTIONS_FORM_FOLDER,
+    OPTIONS_FORM_DOCUMENT, /* of the library */
+    OPTIONS_FORM_COMMAND,  /* a name in options_commands */
+    OPTIONS_FORM_CHOICE,   /* one of `choices` */
+};
+
+/* In the texts of both tables, `...` encloses what is typed as it is; words in
+ * capitals that the arguments hold stand for these; sentences end with a period. */
 struct options_command_entry {
     const char *name;
     const char *arguments; /* as shown in help: "FILE..." */
-    const char *summary;   /* one line */
-    const char *detail;    /* a paragraph, lines broken */
+    const char *summary;   /* one line, no capital, no period */
+    const char *detail;    /* sentences, for help and manual */
     size_t least, most;    /* arguments taken */
+    enum options_form first, rest; /* of the first argument and of all further ones */
+    const char *choices;           /* words with blanks between them */
 };
 
 /* In the order of the enumeration. */
 extern const struct options_command_entry options_commands[OPTIONS_COMMANDS];
 
 enum options_kind {
-    OPTIONS_FLAG,  /* bool */
-    OPTIONS_TEXT,  /* const char *, as given */
-    OPTIONS_COUNT, /* int64_t, digits only */
-    OPTIONS_REAL,  /* double */
+    OPTIONS_FLAG,   /* bool */
+    OPTIONS_STRING, /* const char *, as given */
+    OPTIONS_COUNT,  /* int64_t, digits only */
+    OPTIONS_REAL,   /* double */
+    OPTIONS_BYTES,  /* int64_t: 500M, 4GiB; units are powers of 1024 */
 };
+
+#define OPTIONS_EVERY (~0u) /* commands of an option that each of them takes */
 
 struct options_entry {
     const char *name;     /* without "--" */
     char letter;          /* 0: none */
     const char *argument; /* as shown in help; NULL for a flag */
-    const char *help;     /* one line */
+    const char *help;     /* one line, no capital, no period */
+    const char *detail;   /* sentences that the manual adds; may be NULL */
     unsigned commands;    /* bit 1 << enum options_command for each that takes it */
     enum options_kind kind;
-    size_t offset;    /* of the value in struct options */
-    double low, high; /* range of a number, both ends included ... */
-    bool above;       /* ... but low itself is not */
+    size_t offset;          /* of the value in struct options */
+    double low, high;       /* range of a number, both ends included ... */
+    bool above;             /* ... but low itself is not */
+    enum options_form form; /* of the value */
+    const char *choices;    /* words with blanks between them */
 };
 
 /* Ends with an entry whose name is NULL. */
@@ -74,9 +104,12 @@ struct options {
     const char *model, *library, *kernels;
     int64_t threads; /* 0: as many as the process may run on */
 
-    bool no_model, mix;
+    bool no_model, mix, follow;
     int64_t keep_every;
-    const char *as_name;
+    const char *as_name, *encoding;
+    int64_t budget; /* of all states, bytes; -1: not given */
+
+    bool raw, shred, force;
 
     bool reread;
     const char *as_of;

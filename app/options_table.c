@@ -1,4 +1,4 @@
-/* What the program can be told, and the help that says so. */
+/* What the program can be told. */
 #include "app/options_table.h"
 
 #include "app/options.h"
@@ -6,102 +6,390 @@
 
 #include <assert.h>
 
-#define EVERY (~0u)
 #define READ (1u << OPTIONS_READ)
 #define ASK (1u << OPTIONS_ASK)
 #define SUM (1u << OPTIONS_SUM)
+#define TEXT (1u << OPTIONS_TEXT)
+#define RM (1u << OPTIONS_RM)
+#define GC (1u << OPTIONS_GC)
+#define RESTORE (1u << OPTIONS_RESTORE)
+#define EVAL (1u << OPTIONS_EVAL)
 #define BENCH (1u << OPTIONS_BENCH)
 
 #define ANY_NUMBER ((size_t)-1)
 
 const struct options_command_entry options_commands[OPTIONS_COMMANDS] = {
-    [OPTIONS_READ] =
-        {"read", "FILE...", "read documents and keep the model's states",
-         "Takes text and outline of each FILE into the library, then reads it with\n"
-         "the model, keeping a state at the ends of sections. Interrupted, the same\n"
-         "command goes on from the last state; a file that was read is not read again.",
-         1, ANY_NUMBER},
-    [OPTIONS_LS] = {"ls", "", "list the documents of the library",
-                    "Shows the number, name and size of each document, how much of it was read,\n"
-                    "and what its states take on disk.",
-                    0, 0},
-    [OPTIONS_SHOW] =
-        {"show", "DOC", "show the outline of a document",
-         "DOC is a document's number, name or path. Marks: a prefix state (everything\n"
-         "up to here was read) and a section state (this section alone).",
-         1, 1},
-    [OPTIONS_ASK] =
-        {"ask", "DOC[:SECTION] QUESTION...", "ask a question about a document",
-         "Answers from the states of the best sections, or of the SECTION (a number or\n"
-         "a title), and looks up every quote in the document. Exit code 6: the document\n"
-         "does not say.",
-         2, ANY_NUMBER},
-    [OPTIONS_SUM] = {"sum", "DOC[:SECTION]", "summarize a document or a section",
-                     "Summarizes each section from its state, then the whole from the parts, by\n"
-                     "sentences of the text that the model chooses, and keeps what it made: asked\n"
-                     "again, it is instant.",
-                     1, 1},
-    [OPTIONS_RM] = {"rm", "DOC...", "remove documents and their states from the library",
-                    "The source files stay. Questions, answers and summaries go.", 1, ANY_NUMBER},
-    [OPTIONS_MODEL] = {"model", "", "show the model in use",
-                       "Says which one, and how it was found.", 0, 0},
-    [OPTIONS_BENCH] = {"bench", "", "measure how fast the model runs here",
-                       "Beside what the machine can do, measured in the same run.", 0, 0},
-    [OPTIONS_HELP] = {"help", "[COMMAND]", "show this, or the help of a command", "", 0, 1},
+    [OPTIONS_READ] = {.name = "read",
+                      .arguments = "FILE...",
+                      .summary = "read documents and keep the model's states",
+                      .detail = "Takes text and outline of each FILE into the library, then reads "
+                                "it with the model, keeping a state and the bits per token at the "
+                                "ends of sections. A FILE of `-` is standard input. Interrupted "
+                                "or killed, the same command goes on from the last state. A file "
+                                "that was read is not read again; one that has grown is read on "
+                                "from the start of its last section, and one that has changed "
+                                "from the last state before the change.",
+                      .least = 1,
+                      .most = ANY_NUMBER,
+                      .first = OPTIONS_FORM_FILE,
+                      .rest = OPTIONS_FORM_FILE},
+    [OPTIONS_LS] = {.name = "ls",
+                    .arguments = "",
+                    .summary = "list the documents of the library",
+                    .detail = "Shows number, name, sections and size of each document, how much "
+                              "of it was read, and what its states take on disk."},
+    [OPTIONS_SHOW] = {.name = "show",
+                      .arguments = "DOC",
+                      .summary = "show the outline of a document",
+                      .detail = "For each section: its number, title, page or line, tokens, bits "
+                                "per token (how well the model predicted it: less is better), and "
+                                "the states that are kept: P for a prefix state, which holds "
+                                "everything up to the section's end, S for a section state, which "
+                                "holds this section alone.",
+                      .least = 1,
+                      .most = 1,
+                      .first = OPTIONS_FORM_DOCUMENT},
+    [OPTIONS_TEXT] = {.name = "text",
+                      .arguments = "DOC[:SECTION]",
+                      .summary = "print the text of a document or a section",
+                      .detail = "As the model reads it. What a terminal would act on instead of "
+                                "showing it is written visibly.",
+                      .least = 1,
+                      .most = 1,
+                      .first = OPTIONS_FORM_DOCUMENT},
+    [OPTIONS_ASK] = {.name = "ask",
+                     .arguments = "DOC[:SECTION] QUESTION...",
+                     .summary = "ask a question about a document",
+                     .detail = "The sections are ranked by the words of the question; each of the "
+                               "best is asked from its section state, side by side, and the most "
+                               "confident answer is printed. With a SECTION, only that one is "
+                               "asked. With the answer comes the sentence of the section that the "
+                               "model chose for it. Every quote is looked up in the document and "
+                               "shown with its section, and its page or line, as verified, or as "
+                               "not in the document. Verified says that the words stand there, "
+                               "not that they prove the answer. The words of the question need no "
+                               "quotation marks but what the shell asks for. Question and answer "
+                               "are kept in the library. Exit code 6: the document does not say.",
+                     .least = 2,
+                     .most = ANY_NUMBER,
+                     .first = OPTIONS_FORM_DOCUMENT},
+    [OPTIONS_SUM] = {.name = "sum",
+                     .arguments = "DOC[:SECTION]",
+                     .summary = "summarize a document or a section",
+                     .detail = "Without a SECTION, every section is summarized from its state, "
+                               "then the whole from the parts, by sentences of the text that the "
+                               "model chooses. Summaries are kept in the library: asked for "
+                               "again, they are printed at once.",
+                     .least = 1,
+                     .most = 1,
+                     .first = OPTIONS_FORM_DOCUMENT},
+    [OPTIONS_EXPORT] = {.name = "export",
+                        .arguments = "DOC",
+                        .summary = "write what is known of a document as Markdown",
+                        .detail = "Its outline, summaries, questions, answers and quotes, on "
+                                  "standard output.",
+                        .least = 1,
+                        .most = 1,
+                        .first = OPTIONS_FORM_DOCUMENT},
+    [OPTIONS_RM] = {.name = "rm",
+                    .arguments = "DOC...",
+                    .summary = "remove documents and their states from the library",
+                    .detail = "All that hangs on them goes too: text, questions, answers and "
+                              "summaries. The source files stay.",
+                    .least = 1,
+                    .most = ANY_NUMBER,
+                    .first = OPTIONS_FORM_DOCUMENT,
+                    .rest = OPTIONS_FORM_DOCUMENT},
+    [OPTIONS_VERIFY] = {.name = "verify",
+                        .arguments = "",
+                        .summary = "check the library and every state in it",
+                        .detail = "Checks both databases, all texts and checksums, and looks for "
+                                  "what belongs to nothing. Changes nothing. Exit code 5: "
+                                  "something is wrong."},
+    [OPTIONS_GC] = {.name = "gc",
+                    .arguments = "",
+                    .summary = "remove states that are of no use, and thin the rest to the budget",
+                    .detail = "States can be made again by reading. Kept are those that save the "
+                              "most reading per byte, and always the last one of each reading."},
+    [OPTIONS_BACKUP] = {.name = "backup",
+                        .arguments = "FILE",
+                        .summary = "copy the library into a new file",
+                        .detail = "Documents, questions, answers and summaries; not the states, "
+                                  "which can be made again. Others may use the library meanwhile. "
+                                  "A file that is there already is refused.",
+                        .least = 1,
+                        .most = 1,
+                        .first = OPTIONS_FORM_FILE},
+    [OPTIONS_RESTORE] = {.name = "restore",
+                         .arguments = "FILE",
+                         .summary = "put a backup in place of the library",
+                         .detail = "Refused, with a count of what would be lost, while the "
+                                   "library holds what the backup lacks.",
+                         .least = 1,
+                         .most = 1,
+                         .first = OPTIONS_FORM_FILE},
+    [OPTIONS_EVAL] = {.name = "eval",
+                      .arguments = "FILE",
+                      .summary = "measure how well and how fast the model reads a text",
+                      .detail = "Bits per byte and tokens a second, in all and by position in the "
+                                "document. The library is left alone.",
+                      .least = 1,
+                      .most = 1,
+                      .first = OPTIONS_FORM_FILE},
+    [OPTIONS_MODEL] = {.name = "model",
+                       .arguments = "",
+                       .summary = "show the model in use",
+                       .detail = "Says which one, and how it was found."},
+    [OPTIONS_BENCH] = {.name = "bench",
+                       .arguments = "",
+                       .summary = "measure how fast the model runs here",
+                       .detail = "How fast it reads and answers, beside what the machine can do, "
+                                 "measured in the same run. Takes 1 GiB of memory."},
+    [OPTIONS_DOCTOR] = {.name = "doctor",
+                        .arguments = "",
+                        .summary = "look for what may be wrong here, and say what helps",
+                        .detail = "Looks at terminal, locale, processor, configuration, model, "
+                                  "library and clock. Changes nothing. Exit code 0: there is no "
+                                  "problem; else the code of the first one's kind."},
+    [OPTIONS_COMPLETIONS] = {.name = "completions",
+                             .arguments = "SHELL",
+                             .summary = "print the completions for a shell",
+                             .detail = "For bash, zsh or fish. Installed from a package or "
+                                       "by `cmake --install`, they are in their places already.",
+                             .least = 1,
+                             .most = 1,
+                             .first = OPTIONS_FORM_CHOICE,
+                             .choices = "bash zsh fish"},
+    [OPTIONS_HELP] = {.name = "help",
+                      .arguments = "[COMMAND]",
+                      .summary = "show this, or the help of a command",
+                      .detail = "",
+                      .most = 1,
+                      .first = OPTIONS_FORM_COMMAND},
 };
 
 #define AT(field) offsetof(struct options, field)
 
 const struct options_entry options_table[] = {
-    {"no-model", 0, NULL, "stop when text and outline are in the library", READ, OPTIONS_FLAG,
-     AT(no_model), 0, 0, false},
-    {"as", 0, "NAME", "take all FILEs as one document of this name", READ, OPTIONS_TEXT,
-     AT(as_name), 0, 0, false},
-    {"keep-every", 0, "TOKENS", "a state at the first section end after so many (0: at each)", READ,
-     OPTIONS_COUNT, AT(keep_every), 0, 1e12, false},
-    {"mix", 0, NULL, "go on with a reading begun by other kernels, marked for good", READ,
-     OPTIONS_FLAG, AT(mix), 0, 0, false},
+    {.name = "no-model",
+     .help = "stop when text and outline are in the library",
+     .commands = READ,
+     .offset = AT(no_model)},
+    {.name = "as",
+     .argument = "NAME",
+     .help = "take all the files as one document of this name",
+     .detail = "In the order in which they are given.",
+     .commands = READ,
+     .kind = OPTIONS_STRING,
+     .offset = AT(as_name)},
+    {.name = "keep-every",
+     .argument = "TOKENS",
+     .help = "a state at the first section end after so many (0: at each)",
+     .detail = "They are counted from the last state on; the end of the document always gets "
+               "one. What an interruption costs is at most the reading since the last state.",
+     .commands = READ,
+     .kind = OPTIONS_COUNT,
+     .offset = AT(keep_every),
+     .high = 1e12},
+    {.name = "encoding",
+     .argument = "NAME",
+     .help = "encoding of the text, as iconv knows it (default: found out)",
+     .detail = "Found out means: a byte order mark, else what the text itself declares at its "
+               "beginning, else UTF-8 where nothing is against it, else a guess, which is shown "
+               "with how sure it is. What was given is kept with the document; `auto` forgets "
+               "it.",
+     .commands = READ | EVAL,
+     .kind = OPTIONS_STRING,
+     .offset = AT(encoding)},
+    {.name = "follow",
+     .letter = 'f',
+     .help = "go on reading as the file grows, until interrupted",
+     .commands = READ,
+     .offset = AT(follow)},
+    {.name = "mix",
+     .help = "go on with a reading begun by other kernels, marked for good",
+     .detail = "Without it that is refused, since the result would be neither the one's nor the "
+               "other's.",
+     .commands = READ,
+     .offset = AT(mix)},
 
-    {"reread", 0, NULL, "read the passages again, with the question first", ASK, OPTIONS_FLAG,
-     AT(reread), 0, 0, false},
-    {"as-of", 0, "SECTION", "answer from what was read up to the end of this section", ASK,
-     OPTIONS_TEXT, AT(as_of), 0, 0, false},
-    {"lanes", 0, "N", "sections that are asked side by side", ASK, OPTIONS_COUNT, AT(lanes), 1,
-     ASKING_MAX_LANES, false},
-    {"so-far", 0, "SECTION", "the story up to the end of this section", SUM, OPTIONS_TEXT,
-     AT(so_far), 0, 0, false},
-    {"own-words", 0, NULL, "let the model write, instead of choosing sentences of the text", SUM,
-     OPTIONS_FLAG, AT(own_words), 0, 0, false},
-    {"max-tokens", 0, "N", "longest answer or summary", ASK | SUM, OPTIONS_COUNT, AT(max_tokens), 1,
-     100000, false},
-    {"temperature", 0, "T", "0: always the likeliest token (default); 1: as the model says", ASK,
-     OPTIONS_REAL, AT(temperature), 0, 100, false},
-    {"top-k", 0, "K", "draw from the K likeliest tokens (0: off)", ASK, OPTIONS_COUNT, AT(top_k), 0,
-     1000000, false},
-    {"top-p", 0, "P", "draw from the likeliest tokens that make up P (1: off)", ASK, OPTIONS_REAL,
-     AT(top_p), 0, 1, true},
-    {"min-p", 0, "P", "draw from tokens at least P times as likely as the best (0: off)", ASK,
-     OPTIONS_REAL, AT(min_p), 0, 1, false},
-    {"repetition-penalty", 0, "X", "make tokens that were used less likely (1: off)", ASK,
-     OPTIONS_REAL, AT(repetition_penalty), 0, 100, true},
-    {"seed", 0, "N", "of the draw", ASK, OPTIONS_COUNT, AT(seed), 0, 9e15, false},
+    {.name = "reread",
+     .help = "read the passages again, with the question first",
+     .detail = "Instead of using their states.",
+     .commands = ASK,
+     .offset = AT(reread)},
+    {.name = "as-of",
+     .argument = "SECTION",
+     .help = "answer from what was read up to the end of this section",
+     .detail = "From the prefix state there; where none is kept, the nearest earlier one is used, "
+               "and the sections between are read again. Goes neither with --reread nor with a "
+               "section after the document.",
+     .commands = ASK,
+     .kind = OPTIONS_STRING,
+     .offset = AT(as_of)},
+    {.name = "lanes",
+     .argument = "N",
+     .help = "sections that are asked side by side",
+     .commands = ASK,
+     .kind = OPTIONS_COUNT,
+     .offset = AT(lanes),
+     .low = 1,
+     .high = ASKING_MAX_LANES},
+    {.name = "so-far",
+     .argument = "SECTION",
+     .help = "the story up to the end of this section",
+     .detail = "From the prefix state there. Name the document without a section then.",
+     .commands = SUM,
+     .kind = OPTIONS_STRING,
+     .offset = AT(so_far)},
+    {.name = "own-words",
+     .help = "let the model write, instead of choosing sentences of the text",
+     .detail = "A large model writes well; the bundled one makes things up.",
+     .commands = SUM,
+     .offset = AT(own_words)},
+    {.name = "max-tokens",
+     .argument = "N",
+     .help = "longest answer or summary",
+     .commands = ASK | SUM,
+     .kind = OPTIONS_COUNT,
+     .offset = AT(max_tokens),
+     .low = 1,
+     .high = 100000},
+    {.name = "temperature",
+     .argument = "T",
+     .help = "0: always the likeliest token (default); 1: as the model says",
+     .commands = ASK,
+     .kind = OPTIONS_REAL,
+     .offset = AT(temperature),
+     .high = 100},
+    {.name = "top-k",
+     .argument = "K",
+     .help = "draw from the K likeliest tokens (default 0: off)",
+     .commands = ASK,
+     .kind = OPTIONS_COUNT,
+     .offset = AT(top_k),
+     .high = 1000000},
+    {.name = "top-p",
+     .argument = "P",
+     .help = "draw from the likeliest tokens that make up P (default 1: off)",
+     .commands = ASK,
+     .kind = OPTIONS_REAL,
+     .offset = AT(top_p),
+     .high = 1,
+     .above = true},
+    {.name = "min-p",
+     .argument = "P",
+     .help = "draw from tokens at least P times as likely as the best (0: off)",
+     .commands = ASK,
+     .kind = OPTIONS_REAL,
+     .offset = AT(min_p),
+     .high = 1},
+    {.name = "repetition-penalty",
+     .argument = "X",
+     .help = "make tokens that were used less likely (default 1: off)",
+     .commands = ASK,
+     .kind = OPTIONS_REAL,
+     .offset = AT(repetition_penalty),
+     .high = 100,
+     .above = true},
+    {.name = "seed",
+     .argument = "N",
+     .help = "seed of the draw (default 0)",
+     .detail = "The same seed gives the same answer.",
+     .commands = ASK,
+     .kind = OPTIONS_COUNT,
+     .offset = AT(seed),
+     .high = 9e15},
 
-    {"rounds", 0, "N", "timed rounds of everything; medians are shown (default 3)", BENCH,
-     OPTIONS_COUNT, AT(rounds), 1, 1000, false},
+    {.name = "budget",
+     .argument = "SIZE",
+     .help = "disk space for all states, as 500M or 8G (default 4G)",
+     .detail = "When states are stored beyond it, those that save the least reading per byte are "
+               "removed. K, M, G and T are powers of 1024.",
+     .commands = READ | ASK | SUM | GC,
+     .kind = OPTIONS_BYTES,
+     .offset = AT(budget),
+     .high = 9e15},
+    {.name = "raw",
+     .help = "print the text byte for byte (not to a terminal)",
+     .commands = TEXT,
+     .offset = AT(raw)},
+    {.name = "shred",
+     .help = "overwrite what the library's files held of them",
+     .detail = "Refused while another process uses the library. Copies that a file system, a disk "
+               "or a backup keeps are beyond its reach.",
+     .commands = RM,
+     .offset = AT(shred)},
+    {.name = "force",
+     .help = "restore even if that loses something",
+     .commands = RESTORE,
+     .offset = AT(force)},
 
-    {"json", 0, NULL, "print results as JSON, one object a line", EVERY, OPTIONS_FLAG, AT(json), 0,
-     0, false},
-    {"model", 'm', "FILE", "model to use: a GGUF file, or a name in a models folder", EVERY,
-     OPTIONS_TEXT, AT(model), 0, 0, false},
-    {"library", 'l', "DIR", "folder of the library", EVERY, OPTIONS_TEXT, AT(library), 0, 0, false},
-    {"threads", 't', "N", "threads to compute with (default: one a core)", EVERY, OPTIONS_COUNT,
-     AT(threads), 1, 1024, false},
-    {"kernels", 0, "NAME", "arithmetic to use: reference, avx512 (default: the fastest)", EVERY,
-     OPTIONS_TEXT, AT(kernels), 0, 0, false},
-    {"quiet", 'q', NULL, "say nothing on standard error but errors", EVERY, OPTIONS_FLAG, AT(quiet),
-     0, 0, false},
-    {"help", 'h', NULL, "show help", EVERY, OPTIONS_FLAG, AT(help), 0, 0, false},
-    {"version", 'V', NULL, "show the version", EVERY, OPTIONS_FLAG, AT(version), 0, 0, false},
+    {.name = "rounds",
+     .argument = "N",
+     .help = "timed rounds of everything; medians are shown (default 3)",
+     .commands = BENCH,
+     .kind = OPTIONS_COUNT,
+     .offset = AT(rounds),
+     .low = 1,
+     .high = 1000},
+
+    {.name = "json",
+     .help = "print results as JSON, one object a line",
+     .detail = "In ASCII.",
+     .commands = OPTIONS_EVERY,
+     .offset = AT(json)},
+    {.name = "model",
+     .letter = 'm',
+     .argument = "FILE",
+     .help = "model to use: a GGUF file, or a name in a models folder",
+     .detail = "With or without `.gguf`.",
+     .commands = OPTIONS_EVERY,
+     .kind = OPTIONS_STRING,
+     .offset = AT(model),
+     .form = OPTIONS_FORM_FILE},
+    {.name = "library",
+     .letter = 'l',
+     .argument = "DIR",
+     .help = "folder of the library",
+     .commands = OPTIONS_EVERY,
+     .kind = OPTIONS_STRING,
+     .offset = AT(library),
+     .form = OPTIONS_FORM_FOLDER},
+    {.name = "threads",
+     .letter = 't',
+     .argument = "N",
+     .help = "threads to compute with (default: one a core)",
+     .detail = "Of the cores that the process may run on. Results do not depend on it.",
+     .commands = OPTIONS_EVERY,
+     .kind = OPTIONS_COUNT,
+     .offset = AT(threads),
+     .low = 1,
+     .high = 1024},
+    {.name = "kernels",
+     .argument = "NAME",
+     .help = "arithmetic to use: reference, avx512 (default: the fastest)",
+     .detail = "Of those that run here.",
+     .commands = OPTIONS_EVERY,
+     .kind = OPTIONS_STRING,
+     .offset = AT(kernels),
+     .form = OPTIONS_FORM_CHOICE,
+     .choices = "reference avx512"},
+    {.name = "quiet",
+     .letter = 'q',
+     .help = "say nothing on standard error but errors",
+     .commands = OPTIONS_EVERY,
+     .offset = AT(quiet)},
+    {.name = "help",
+     .letter = 'h',
+     .help = "show help",
+     .commands = OPTIONS_EVERY,
+     .offset = AT(help)},
+    {.name = "version",
+     .letter = 'V',
+     .help = "show the version",
+     .commands = OPTIONS_EVERY,
+     .offset = AT(version)},
     {0},
 };
 
@@ -113,72 +401,5 @@ const struct options options_defaults = {
     .top_p = 1,
     .repetition_penalty = 1,
     .rounds = 3,
+    .budget = -1,
 };
-
-/* --- help --------------------------------------------------------------------------- */
-
-static void print_option(FILE *out, const struct options_entry *entry)
-{
-    char form[64];
-    snprintf(form, sizeof form, "--%s%s%s", entry->name, entry->argument ? " " : "",
-             entry->argument ? entry->argument : "");
-    if (entry->letter)
-        fprintf(out, "  -%c, %-24s %s\n", entry->letter, form, entry->help);
-    else
-        fprintf(out, "      %-24s %s\n", form, entry->help);
-}
-
-static void print_options(FILE *out, const char *heading, unsigned command, bool common)
-{
-    bool begun = false;
-    for (const struct options_entry *entry = options_table; entry->name; entry++) {
-        if (common != (entry->commands == EVERY) || !(entry->commands & command))
-            continue;
-        if (!begun)
-            fprintf(out, "\n%s:\n", heading);
-        begun = true;
-        print_option(out, entry);
-    }
-}
-
-static void print_commands(FILE *out)
-{
-    for (int i = 0; i < OPTIONS_COMMANDS; i++) {
-        char form[64];
-        snprintf(form, sizeof form, "%s %s", options_commands[i].name,
-                 options_commands[i].arguments);
-        fprintf(out, "  %-30s %s\n", form, options_commands[i].summary);
-    }
-}
-
-void options_print_usage(FILE *out)
-{
-    fputs("Usage: tidemark COMMAND [OPTION]...\n\n", out);
-    print_commands(out);
-    fputs("\n`tidemark help` says more.\n", out);
-}
-
-void options_print_help(FILE *out, enum options_command command)
-{
-    if (command != OPTIONS_COMMANDS) {
-        const struct options_command_entry *entry = &options_commands[command];
-        fprintf(out, "Usage: tidemark %s%s%s [OPTION]...\n\nTo %s.\n", entry->name,
-                *entry->arguments ? " " : "", entry->arguments, entry->summary);
-        if (*entry->detail)
-            fprintf(out, "%s\n", entry->detail);
-        print_options(out, "Options", 1u << command, false);
-        print_options(out, "Options of every command", EVERY, true);
-        return;
-    }
-    fputs("Usage: tidemark COMMAND [OPTION]...\n\n"
-          "Reads long documents once with a Mamba model, keeps the model's states, and from\n"
-          "then on answers and summarizes without reading again.\n\nCommands:\n",
-          out);
-    print_commands(out);
-    print_options(out, "Options of every command", EVERY, true);
-    fputs("\nA DOC is a document's number, name or path; a SECTION is a number or a title.\n"
-          "`tidemark COMMAND --help` lists a command's own options.\n\n"
-          "Exit codes: 0 all is well, 1 the system failed, 2 wrong usage, 3 input, 4 model,\n"
-          "5 library, 6 the document does not say, 130 interrupted.\n",
-          out);
-}

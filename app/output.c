@@ -1,5 +1,6 @@
 #include "app/output.h"
 
+#include "app/work/json.h"
 #include "base/utf8.h"
 #include "base/visible.h"
 
@@ -93,24 +94,12 @@ void output_dim(struct output *out, bool dim)
 
 /* --- JSON -------------------------------------------------------------------------- */
 
-/* DEL is the one control character that jansson's ASCII leaves as it is. */
-static void append_json(struct output *out, const char *text)
-{
-    for (size_t size; size = strcspn(text, "\x7F"), text[size]; text += size + 1)
-        output_format(out, "%.*s\\u007F", (int)size, text);
-    output_format(out, "%s\n", text);
-}
-
 void output_json(struct output *out, json_t *value)
 {
-    /* ASCII: no control or direction mark of a document passes in a string. */
-    char *text = value ? json_dumps(value, JSON_ENSURE_ASCII | JSON_REAL_PRECISION(9)) : NULL;
-    if (text)
-        append_json(out, text);
-    else
-        error_out_of_memory(&out->error);
-    free(text);
-    json_decref(value);
+    if (failed(out))
+        json_decref(value);
+    else if (json_text(&out->text, value, &out->error))
+        append(out, "\n", 1);
 }
 
 json_t *output_json_text(const char *text)
@@ -156,8 +145,9 @@ bool output_flush(struct output *out, struct error *error)
                       strerror(errno));
     }
     buffer_clear(&out->text);
-    if (!failed(out))
+    if (!failed(out) || out->told)
         return true;
+    out->told = true;
     *error = out->error;
     return false;
 }

@@ -21,6 +21,7 @@
 struct output {
     struct buffer text;
     struct error error; /* the first failure */
+    bool told;          /* by output_flush */
 };
 
 void output_format(struct output *out, const char *format, ...) PRINTF_LIKE(2, 3);
@@ -43,6 +44,7 @@ json_t *output_json_text(const char *text);
 /* A number, or null where it is not finite or `known` is false. */
 json_t *output_json_real(double number, bool known);
 
+/* Writes what was gathered. False for a failure that it did not tell before. */
 bool output_flush(struct output *out, struct error *error) WARN_UNUSED;
 void output_free(struct output *out);
 

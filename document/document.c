@@ -28,27 +28,29 @@ struct document_reader {
     struct document_facts facts;
 };
 
-bool document_open(struct document_reader **reader, const char *path, struct error *error)
-{
-    return document_open_in_blocks(reader, path, 0, error);
-}
-
-bool document_open_in_blocks(struct document_reader **out, const char *path, size_t block,
-                             struct error *error)
+static bool open_reader(struct document_reader **out, const char *path, const char *encoding,
+                        size_t block, const atomic_bool *cancel, struct error *error)
 {
     *out = NULL;
     struct document_reader *reader = calloc(1, sizeof *reader);
     if (!reader)
         return error_out_of_memory(error);
-    reader->source = source_open(path, block, error);
+    reader->path = strdup(path);
+    if (reader->path)
+        reader->source = source_open(reader->path, encoding, block, cancel, error);
+    else
+        error_out_of_memory(error);
     if (!reader->source) {
         document_close(reader);
         return false;
     }
-    reader->path = strdup(path);
+    const struct encoding *found = source_encoding(reader->source);
+    reader->facts.encoding = found->name;
+    reader->facts.evidence = found->evidence;
+    reader->facts.confidence = found->confidence;
     reader->blocks = block_reader_new(reader->source);
     reader->map = position_map_new();
-    if (!reader->path || !reader->blocks || !reader->map) {
+    if (!reader->blocks || !reader->map) {
         document_close(reader);
         return error_out_of_memory(error);
     }
@@ -56,6 +58,18 @@ bool document_open_in_blocks(struct document_reader **out, const char *path, siz
     reader->level = reader->part = 1;
     *out = reader;
     return true;
+}
+
+bool document_open(struct document_reader **reader, const char *path, const char *encoding,
+                   const atomic_bool *cancel, struct error *error)
+{
+    return open_reader(reader, path, encoding, 0, cancel, error);
+}
+
+bool document_open_in_blocks(struct document_reader **reader, const char *path,
+                             const char *encoding, size_t block, struct error *error)
+{
+    return open_reader(reader, path, encoding, block, NULL, error);
 }
 
 void document_close(struct document_reader *reader)
@@ -245,7 +259,7 @@ bool document_next(struct document_reader *reader, struct document_section *sect
         if (reader->facts.characters == 0)
             error_set(error, ERROR_INPUT,
                       "%.500s has no text: it holds only blank characters and empty lines",
-                      reader->path);
+                      strcmp(reader->path, "-") == 0 ? "standard input" : reader->path);
         return false;
     }
     struct position begin = reader->begin, next = {0};

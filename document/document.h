@@ -1,19 +1,19 @@
 /* document.h: a file becomes normalized text and an outline of sections.
  *
  *     struct document_reader *reader;
- *     if (!document_open(&reader, path, &error)) ...
+ *     if (!document_open(&reader, path, NULL, NULL, &error)) ...
  *     struct document_section section;
  *     while (document_next(reader, &section, &error))   // error.kind tells end from failure
  *         keep(&section);
  *     document_close(reader);
  *
  * The file is streamed: memory holds one section and one paragraph, whatever the
- * file's size. The result is a function of the file's bytes and of
+ * file's size. The result is a function of the file's bytes, its encoding and
  * DOCUMENT_NORMALIZER alone.
  *
- * Text (UTF-8, a byte order mark skipped; bytes that are not UTF-8 are counted
- * and become U+FFFD): CR LF and CR become LF; a form feed ends a line and turns
- * the page; trailing blanks go; runs of empty lines become one; the lines of a
+ * Text (in whatever encoding, see encoding.h; byte order marks are skipped; bytes that
+ * are no character are counted and become U+FFFD): CR LF and CR become LF; a form feed ends a line
+ * and turns the page; trailing blanks go; runs of empty lines become one; the lines of a
  * hard-wrapped paragraph are joined, with a hyphenated word made whole; lines
  * that a writer broke on purpose (verse, lists, tables, code, one line a
  * paragraph) stay. Sections follow headings (Markdown, CHAPTER IV, numbered,
@@ -32,6 +32,8 @@
 
 #include "base/hash.h"
 #include "document/position.h"
+
+#include <stdatomic.h>
 
 /* Raised when the same bytes could become other text or sections: part of every
  * checkpoint's key. */
@@ -58,25 +60,44 @@ struct document_section {
     uint64_t end_byte;     /* one past the last source byte; the next section's begin.byte */
 };
 
-/* What is known of the whole file once document_next has come to its end. */
+/* How a file's encoding became known, the surest first. */
+enum document_evidence {
+    DOCUMENT_GIVEN,    /* the caller said so */
+    DOCUMENT_MARKED,   /* a byte order mark */
+    DOCUMENT_DECLARED, /* the text itself names it at its beginning */
+    DOCUMENT_UTF8,     /* nothing at its beginning is against UTF-8 */
+    DOCUMENT_GUESSED,  /* from what its bytes look like */
+};
+
+/* Names and evidence are known once the file is open; the rest once document_next
+ * has come to its end. */
 struct document_facts {
     uint64_t bytes, lines, pages;
     uint64_t characters;    /* normalized */
     uint64_t invalid_bytes; /* that became U+FFFD */
     struct hash hash;       /* of the source bytes */
+    const char *encoding;   /* its usual name; valid as long as the reader */
+    enum document_evidence evidence;
+    unsigned confidence; /* in the encoding, percent; 100 unless guessed */
 };
 
-/* Fails with ERROR_INPUT and one clear line for a file that is absent, a
- * directory, not permitted, empty, or not text (a NUL byte among the first 64 KiB
- * or more than a tenth of them not UTF-8: the line says what it seems to be when
- * the first bytes tell, as for PDF, ZIP, gzip, PNG, JPEG, ELF, SQLite, GGUF). */
-bool document_open(struct document_reader **reader, const char *path,
-                   struct error *error) WARN_UNUSED;
+/* `path` may be "-" for standard input, read from descriptor 0, which stays open. Raising
+ * *cancel (NULL: none) ends the waiting for it, with ERROR_INTERRUPTED.
+ * `encoding` is a name that iconv knows, in any case, or NULL: then a byte order mark
+ * tells, else what the text declares, else whether it is UTF-8, else a guess.
+ *
+ * Fails with ERROR_USAGE for an encoding that is not known, and with ERROR_INPUT and
+ * one clear line for a file that is absent, a directory, not permitted, empty, or not
+ * text (NUL or many control characters in its first 64 KiB, or bytes that no encoding
+ * explains: the line says what it seems to be when the first bytes tell, as for PDF,
+ * ZIP, gzip, PNG, JPEG, ELF, SQLite, GGUF). */
+bool document_open(struct document_reader **reader, const char *path, const char *encoding,
+                   const atomic_bool *cancel, struct error *error) WARN_UNUSED;
 
 /* As document_open, reading `block` bytes at a time (0: the usual): for tests,
  * since the result must not depend on it. */
-bool document_open_in_blocks(struct document_reader **reader, const char *path, size_t block,
-                             struct error *error) WARN_UNUSED;
+bool document_open_in_blocks(struct document_reader **reader, const char *path,
+                             const char *encoding, size_t block, struct error *error) WARN_UNUSED;
 
 /* False at the end (error->kind is ERROR_NONE) or on failure (error is set). */
 bool document_next(struct document_reader *reader, struct document_section *section,

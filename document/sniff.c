@@ -1,7 +1,5 @@
 #include "document/sniff.h"
 
-#include "base/utf8.h"
-
 #include <string.h>
 
 struct signature {
@@ -40,10 +38,6 @@ static const struct signature signatures[] = {
     SIGNATURE("GGUF", 0, "a GGUF model", "name it with --model, and give a text file to read"),
     SIGNATURE("\320\317\021\340\241\261\032\341", 0, "an old Office document",
               "save it as plain text first"),
-    SIGNATURE("\377\376\0\0", 0, "UTF-32 text", "convert it with iconv -f UTF-32 -t UTF-8 first"),
-    SIGNATURE("\0\0\376\377", 0, "UTF-32 text", "convert it with iconv -f UTF-32 -t UTF-8 first"),
-    SIGNATURE("\377\376", 0, "UTF-16 text", "convert it with iconv -f UTF-16 -t UTF-8 first"),
-    SIGNATURE("\376\377", 0, "UTF-16 text", "convert it with iconv -f UTF-16 -t UTF-8 first"),
 };
 
 /* The first letters of these are plain text that a document may well begin
@@ -64,41 +58,26 @@ static const struct signature *find_signature(const char *bytes, size_t size)
     return NULL;
 }
 
-static size_t count_broken(const char *bytes, size_t size)
+static bool refuse(const char *file, const struct signature *signature, struct error *error)
 {
-    size_t broken = 0;
-    for (size_t at = 0; at < size;) {
-        uint32_t rune;
-        size_t length;
-        enum utf8_status status = utf8_decode(&rune, &length, bytes + at, size - at);
-        if (status == UTF8_INCOMPLETE)
-            break;
-        if (status == UTF8_INVALID)
-            broken += length;
-        at += length;
-    }
-    return broken;
+    return error_set(error, ERROR_INPUT, "%.500s is %s: tidemark reads text and Markdown; %s", file,
+                     signature->name, signature->advice);
 }
 
-bool sniff_text(const char *path, const char *bytes, size_t size, struct error *error)
+bool sniff_text(const char *file, const char *bytes, size_t size, struct error *error)
 {
-    bool nul = memchr(bytes, '\0', size) != NULL;
-    bool broken = count_broken(bytes, size) > size / 10;
     const struct signature *signature = find_signature(bytes, size);
-    if (signature && (nul || broken || !may_be_text(signature)))
-        return error_set(error, ERROR_INPUT,
-                         "%.500s is %s: tidemark reads UTF-8 text and Markdown; %s", path,
-                         signature->name, signature->advice);
-    if (nul)
-        return error_set(error, ERROR_INPUT,
-                         "%.500s is a binary file (it holds NUL bytes): tidemark reads UTF-8 text "
-                         "and Markdown; convert it to text first",
-                         path);
-    if (broken)
-        return error_set(error, ERROR_INPUT,
-                         "%.500s is not UTF-8 text (more than a tenth of its beginning is "
-                         "something else): convert it with iconv -t UTF-8 first, or give a text "
-                         "file",
-                         path);
-    return true;
+    return !signature || may_be_text(signature) || refuse(file, signature, error);
+}
+
+bool sniff_refuse(const char *file, const char *bytes, size_t size, const char *why,
+                  struct error *error)
+{
+    const struct signature *signature = find_signature(bytes, size);
+    if (signature)
+        return refuse(file, signature, error);
+    return error_set(error, ERROR_INPUT,
+                     "%.500s is a binary file (%s): tidemark reads text and Markdown; convert it "
+                     "to text first, or name its encoding with --encoding",
+                     file, why);
 }

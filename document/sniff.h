@@ -6,11 +6,14 @@
 
 #include <stddef.h>
 
-#define SNIFF_SIZE 65536 /* as much of a file's beginning as is looked at */
+/* Looks at the first bytes of the file that errors call `file`. False with ERROR_INPUT
+ * and a line that says what the file is and what to do when they are a signature that
+ * no text begins with. */
+bool sniff_text(const char *file, const char *bytes, size_t size, struct error *error) WARN_UNUSED;
 
-/* Looks at the first bytes of the file `path`: all of SNIFF_SIZE, or the whole
- * file when it is shorter. False with ERROR_INPUT and a line that says what the
- * file seems to be and what to do, unless they are UTF-8 text. */
-bool sniff_text(const char *path, const char *bytes, size_t size, struct error *error) WARN_UNUSED;
+/* Fills *error for a file that was found to be no text because of `why` ("it holds
+ * NUL bytes"), naming what it seems to be; returns false. */
+bool sniff_refuse(const char *file, const char *bytes, size_t size, const char *why,
+                  struct error *error);
 
 #endif

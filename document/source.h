@@ -1,6 +1,6 @@
-/* source.h: the bytes of a file as lines of repaired UTF-8.
+/* source.h: the bytes of a file, in whatever encoding, as lines of repaired UTF-8.
  *
- *     struct source *source = source_open(path, 0, &error);
+ *     struct source *source = source_open(path, NULL, 0, NULL, &error);
  *     while (source_next(source, &line, &error)) ...
  *     source_close(source);
  *
@@ -12,13 +12,19 @@
  * last of its line never ends in a blank, and a run of blanks that alone would
  * fill a piece is cut down to its first.
  *
- * A decoder for other encodings goes between the bytes and the lines: it makes
- * the same traces, with spans of unequal lengths. */
+ * The encoding is found at the file's beginning (encoding.h). UTF-8 is taken as it
+ * is; other encodings come through a decoder (decoder.h) character by character, so
+ * that lines are made of the same characters by the same rules. Their spans are of
+ * unequal lengths where a character's bytes in the file are more or fewer than its
+ * bytes in UTF-8. */
 #ifndef TIDEMARK_DOCUMENT_SOURCE_H
 #define TIDEMARK_DOCUMENT_SOURCE_H
 
 #include "base/hash.h"
+#include "document/encoding.h"
 #include "document/trace.h"
+
+#include <stdatomic.h>
 
 #define SOURCE_PIECE 65536
 
@@ -42,12 +48,18 @@ struct source_facts {
     uint64_t invalid; /* bytes that became U+FFFD */
 };
 
-/* `block` is how many bytes are read at a time: 0 for the usual, other values
- * for tests, since the lines must not depend on it. NULL on failure. */
-struct source *source_open(const char *path, size_t block, struct error *error);
+/* `path` and `encoding` are those of document_open; `path` stays the caller's as long
+ * as the source. `block` is how many bytes are read at a time: 0 for the usual, other
+ * values for tests, since the lines must not depend on it. `cancel` may be NULL: raised,
+ * it ends the waiting for standard input. NULL on failure. */
+struct source *source_open(const char *path, const char *encoding, size_t block,
+                           const atomic_bool *cancel, struct error *error);
 
 /* The next line or piece. False at the end (ERROR_NONE) and on failure. */
 bool source_next(struct source *source, struct source_line *line, struct error *error) WARN_UNUSED;
+
+/* Valid as long as the source. */
+const struct encoding *source_encoding(const struct source *source);
 
 struct source_facts source_facts(const struct source *source);
 

@@ -15,12 +15,12 @@ static bool follows(const struct trace_span *span, const struct trace_span *next
            next->at.line == span->at.line && next->at.page == span->at.page;
 }
 
-static bool add_span(struct trace *trace, struct trace_span span, struct error *error)
+static bool add_span(struct trace *trace, const struct trace_span *span, struct error *error)
 {
     struct trace_span *last = trace->count ? &trace->spans[trace->count - 1] : NULL;
-    if (last && follows(last, &span)) {
-        last->size += span.size;
-        last->source += span.source;
+    if (last && follows(last, span)) {
+        last->size += span->size;
+        last->source += span->source;
         return true;
     }
     if (trace->count == trace->capacity) {
@@ -33,7 +33,7 @@ static bool add_span(struct trace *trace, struct trace_span span, struct error *
         trace->spans = spans;
         trace->capacity = capacity;
     }
-    trace->spans[trace->count++] = span;
+    trace->spans[trace->count++] = *span;
     return true;
 }
 
@@ -42,8 +42,22 @@ bool trace_add(struct trace *trace, const char *bytes, size_t size, size_t sourc
 {
     if (size == 0)
         return true;
-    return buffer_append(&trace->text, bytes, size, error) &&
-           add_span(trace, (struct trace_span){size, source, at}, error);
+    const struct trace_span span = {trace->text.size, size, source, at};
+    return buffer_append(&trace->text, bytes, size, error) && add_span(trace, &span, error);
+}
+
+/* The span that holds text[offset]; offset < text.size. */
+static size_t find_span(const struct trace *trace, size_t offset)
+{
+    size_t low = 0, high = trace->count;
+    while (high - low > 1) {
+        size_t middle = low + (high - low) / 2;
+        if (trace->spans[middle].begin <= offset)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
 }
 
 bool trace_copy(struct trace *to, const struct trace *from, size_t begin, size_t end,
@@ -52,24 +66,22 @@ bool trace_copy(struct trace *to, const struct trace *from, size_t begin, size_t
     assert(to != from && begin <= end && end <= from->text.size);
     if (begin == end)
         return true;
+    size_t shift = to->text.size;
     if (!buffer_append(&to->text, from->text.data + begin, end - begin, error))
         return false;
-    size_t at = 0;
-    for (size_t i = 0; i < from->count && at < end; i++) {
+    for (size_t i = find_span(from, begin); i < from->count && from->spans[i].begin < end; i++) {
         struct trace_span span = from->spans[i];
-        size_t next = at + span.size;
-        if (next > begin) {
-            size_t skip = begin > at ? begin - at : 0;
-            size_t size = (next < end ? next : end) - at - skip;
-            if (is_copy(&span)) {
-                span.at.byte += skip;
-                span.source = size;
-            }
-            span.size = size;
-            if (!add_span(to, span, error))
-                return false;
+        size_t next = span.begin + span.size;
+        size_t skip = begin > span.begin ? begin - span.begin : 0;
+        size_t size = (next < end ? next : end) - span.begin - skip;
+        if (is_copy(&span)) {
+            span.at.byte += skip;
+            span.source = size;
         }
-        at = next;
+        span.begin = shift + span.begin + skip - begin;
+        span.size = size;
+        if (!add_span(to, &span, error))
+            return false;
     }
     return true;
 }
@@ -99,19 +111,19 @@ void trace_drop(struct trace *trace, size_t size)
     assert(size <= trace->text.size);
     if (size == 0)
         return;
-    size_t first = 0, left = size;
-    while (left > 0 && trace->spans[first].size <= left)
-        left -= trace->spans[first++].size;
-    if (left > 0) {
-        struct trace_span *span = &trace->spans[first];
+    size_t first = size < trace->text.size ? find_span(trace, size) : trace->count;
+    trace->count -= first;
+    memmove(trace->spans, trace->spans + first, trace->count * sizeof *trace->spans);
+    for (size_t i = 0; i < trace->count; i++) {
+        struct trace_span *span = &trace->spans[i];
+        size_t left = span->begin < size ? size - span->begin : 0;
         if (is_copy(span)) {
             span->at.byte += left;
             span->source -= left;
         }
         span->size -= left;
+        span->begin += left - size;
     }
-    trace->count -= first;
-    memmove(trace->spans, trace->spans + first, trace->count * sizeof *trace->spans);
     trace->text.size -= size;
     memmove(trace->text.data, trace->text.data + size, trace->text.size + 1);
 }
@@ -132,11 +144,9 @@ void trace_free(struct trace *trace)
 struct position trace_position(const struct trace *trace, size_t offset)
 {
     assert(offset < trace->text.size);
-    size_t i = 0;
-    while (trace->spans[i].size <= offset)
-        offset -= trace->spans[i++].size;
-    struct position at = trace->spans[i].at;
-    if (is_copy(&trace->spans[i]))
-        at.byte += offset;
+    const struct trace_span *span = &trace->spans[find_span(trace, offset)];
+    struct position at = span->at;
+    if (is_copy(span))
+        at.byte += offset - span->begin;
     return at;
 }

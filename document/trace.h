@@ -10,6 +10,7 @@
 #include "document/position.h"
 
 struct trace_span {
+    size_t begin;       /* where it begins in the text */
     size_t size;        /* bytes of text */
     size_t source;      /* bytes of the file; equal to size: one for one */
     struct position at; /* of the first of them */

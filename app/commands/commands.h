@@ -13,5 +13,14 @@ int sum_run(const struct options *options);
 int rm_run(const struct options *options);
 int model_run(const struct options *options);
 int bench_run(const struct options *options);
+int doctor_run(const struct options *options);
+int completions_run(const struct options *options);
+int text_run(const struct options *options);
+int export_run(const struct options *options);
+int verify_run(const struct options *options);
+int gc_run(const struct options *options);
+int backup_run(const struct options *options);
+int restore_run(const struct options *options);
+int eval_run(const struct options *options);
 
 #endif

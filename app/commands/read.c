@@ -14,8 +14,14 @@ struct read_job {
 static bool run_job(struct session *session, void *context, struct error *error)
 {
     struct read_job *job = context;
-    return reading_run(session, &job->options, &job->result, error) &&
-           listing_document(session, job->result.document, false, &job->document, error);
+    struct error unlisted;
+    bool ok = reading_run(session, &job->options, &job->result, error);
+    if (!ok && !job->result.followed)
+        return false;
+    bool listed = listing_document(session, job->result.document, false, &job->document,
+                                   ok ? error : &unlisted);
+    job->result.followed = job->result.followed && listed;
+    return ok && listed;
 }
 
 static void print_json(struct output *out, const struct read_job *job)
@@ -100,15 +106,21 @@ static bool read_document(struct command *command, const char *const *paths, siz
                     .name = options->as_name,
                     .text_only = options->no_model,
                     .keep_every = options->keep_every,
-                    .mix = options->mix},
+                    .mix = options->mix,
+                    .encoding = options->encoding,
+                    .follow = options->follow},
     };
     bool ok = command_do(command, run_job, &job, error);
-    if (ok) {
+    if (ok || job.result.followed) {
+        struct error unwritten = {0};
         if (options->json)
             print_json(&command->out, &job);
         else
             print_text(&command->out, &job);
-        ok = output_flush(&command->out, error);
+        if (!output_flush(&command->out, &unwritten) && ok) {
+            *error = unwritten;
+            ok = false;
+        }
     } else if (error->kind == ERROR_INTERRUPTED) {
         add_remedy(&job, error);
     }
@@ -125,6 +137,11 @@ int read_run(const struct options *options)
         return command_close(&command, &error);
     const char *const *paths = (const char *const *)options->arguments;
     size_t together = options->as_name ? options->argument_count : 1;
+    if (options->follow && together < options->argument_count) {
+        error_set(&error, ERROR_USAGE,
+                  "--follow follows one document: name one FILE, or make one of all by --as");
+        return command_close(&command, &error);
+    }
     for (size_t i = 0; i < options->argument_count; i += together) {
         struct error failure = {0};
         if (read_document(&command, paths + i, together, &failure))

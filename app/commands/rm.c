@@ -2,6 +2,7 @@
 #include "app/commands/commands.h"
 #include "app/quantity.h"
 #include "app/work/listing.h"
+#include "app/work/upkeep.h"
 
 struct rm_job {
     const char *key;
@@ -14,7 +15,13 @@ static bool run_job(struct session *session, void *context, struct error *error)
     int64_t id;
     return listing_find(session, job->key, &id, NULL, error) &&
            listing_document(session, id, false, &job->document, error) &&
-           listing_remove(session, id, error);
+           upkeep_remove(session, id, error);
+}
+
+static bool shred_job(struct session *session, void *context, struct error *error)
+{
+    (void)context;
+    return upkeep_shred(session, error);
 }
 
 static void print_json(struct output *out, const struct listing_document *document)
@@ -54,17 +61,22 @@ int rm_run(const struct options *options)
     struct command command;
     struct error error = {0};
     int code = 0; /* of the first that failed */
+    bool removed = false;
     if (!command_open(&command, options, &error))
         return command_close(&command, &error);
     for (size_t i = 0; i < options->argument_count; i++) {
         struct error failure = {0};
-        if (remove_document(&command, options->arguments[i], &failure))
+        if (remove_document(&command, options->arguments[i], &failure)) {
+            removed = true;
             continue;
+        }
         int failed = command_print_error(&failure);
         code = code ? code : failed;
         if (failure.kind == ERROR_INTERRUPTED)
             break;
     }
+    if (options->shred && removed && !command_do(&command, shred_job, NULL, &error))
+        error_context(&error, "removed, but not overwritten");
     int closed = command_close(&command, &error);
     return code ? code : closed;
 }

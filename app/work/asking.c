@@ -2,6 +2,7 @@
 
 #include "app/work/generate.h"
 #include "app/work/grounding.h"
+#include "app/work/json.h"
 #include "app/work/quoting.h"
 #include "app/work/ranking.h"
 #include "app/work/reading.h"
@@ -74,6 +75,8 @@ static bool make_lanes(struct ask *ask, struct error *error)
     if (!ask->result->sources)
         return error_out_of_memory(error);
     ask->result->source_count = ask->count;
+    for (size_t i = 0; i < ask->count; i++)
+        ask->result->sources[i].rank_score = ask->hits[i].score;
     return true;
 }
 
@@ -120,21 +123,10 @@ static bool add_tails(struct ask *ask, struct error *error)
     struct forward_lane lanes[ASKING_MAX_LANES];
     bool ok = prompt_question(&ask->session->model->prompt, ask->session->model->tokenizer,
                               ask->options->question, &tail, error);
-    float *bits = ok ? calloc(ask->count * tail.count, sizeof *bits) : NULL;
-    if (ok && !bits)
-        ok = error_out_of_memory(error);
     for (size_t i = 0; ok && i < ask->count; i++)
-        lanes[i] = (struct forward_lane){.state = ask->states[i],
-                                         .tokens = tail.data,
-                                         .count = tail.count,
-                                         .bits = bits + i * tail.count};
+        lanes[i] = (struct forward_lane){
+            .state = ask->states[i], .tokens = tail.data, .count = tail.count};
     ok = ok && forward_prefill(ask->session->forward, lanes, ask->count, error);
-    for (size_t i = 0; ok && i < ask->count; i++) {
-        ask->result->sources[i].rank_score = ask->hits[i].score;
-        for (size_t t = 0; t < tail.count; t++)
-            ask->result->sources[i].question_bits += (double)lanes[i].bits[t];
-    }
-    free(bits);
     tokens_free(&tail);
     return ok;
 }
@@ -347,11 +339,11 @@ static bool keep_question(struct ask *ask, struct error *error)
         snprintf(scope, sizeof scope, "as of %lld", (long long)options->as_of + 1);
     else if (options->section >= 0)
         snprintf(scope, sizeof scope, "section %lld", (long long)options->section + 1);
-    json_t *json = asking_json(ask->session, options, ask->result);
-    char *detail = json ? json_dumps(json, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
-    json_decref(json);
-    if (!detail)
-        return error_out_of_memory(error);
+    struct buffer detail = {0};
+    if (!json_text(&detail, asking_json(ask->session, options, ask->result), error)) {
+        buffer_free(&detail);
+        return false;
+    }
     int64_t id;
     struct library_question question = {
         .document = options->document,
@@ -360,10 +352,10 @@ static bool keep_question(struct ask *ask, struct error *error)
         .scope = scope,
         .question = (char *)(uintptr_t)options->question,
         .answer = ask->result->answer,
-        .detail = detail,
+        .detail = detail.data,
     };
     bool ok = library_add_question(ask->session->library, &question, &id, error);
-    free(detail);
+    buffer_free(&detail);
     return ok;
 }
 
@@ -429,10 +421,12 @@ void asking_result_free(struct asking_result *result)
 static json_t *section_json(struct session *session, int64_t document, int64_t ordinal)
 {
     struct library_section section;
-    struct error ignored;
-    if (ordinal < 0 || !library_get_section(session->library, document, ordinal, LIBRARY_OUTLINE,
-                                            &section, &ignored))
+    struct error failure = {0};
+    if (ordinal < 0)
         return json_null();
+    if (!library_get_section(session->library, document, ordinal, LIBRARY_OUTLINE, &section,
+                             &failure))
+        return failure.kind == ERROR_SYSTEM ? NULL : json_null();
     json_t *json =
         json_pack("{s:I, s:s}", "number", (json_int_t)ordinal + 1, "title", section.title);
     library_section_free(&section);

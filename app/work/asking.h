@@ -47,7 +47,6 @@ struct asking_source {
     double lowest;          /* least of the summands */
     size_t counted;         /* ... so many tokens */
     double rank_score;      /* of the full-text search; 0 without one */
-    double question_bits;   /* surprise of the question's tokens after this text */
 };
 
 struct asking_result {

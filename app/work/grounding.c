@@ -7,7 +7,8 @@
 #include <string.h>
 
 struct search {
-    struct asking_result *result;
+    struct asking_quote *quotes;
+    size_t count;
     int64_t skip; /* section that was searched first */
     size_t open;  /* quotes not found yet */
     struct error error;
@@ -69,8 +70,8 @@ static bool search_section(void *context, const struct library_section *section)
     struct search *search = context;
     if (section->ordinal == search->skip)
         return true;
-    for (size_t i = 0; i < search->result->quote_count; i++) {
-        struct asking_quote *quote = &search->result->quotes[i];
+    for (size_t i = 0; i < search->count; i++) {
+        struct asking_quote *quote = &search->quotes[i];
         size_t begin, end;
         struct position position;
         search->error.kind = ERROR_NONE;
@@ -93,13 +94,13 @@ static bool search_section(void *context, const struct library_section *section)
     return search->open > 0;
 }
 
-bool grounding_run(struct session *session, int64_t document, int64_t first, const char *text,
-                   struct asking_result *result, struct error *error)
+bool grounding_look(struct session *session, int64_t document, int64_t first,
+                    struct asking_quote *quotes, size_t count, struct error *error)
 {
-    if (!split_answer(result, text, error) || !copy_quotes(result, text, error))
-        return false;
-    struct search search = {.result = result, .skip = -1, .open = result->quote_count};
+    struct search search = {.quotes = quotes, .count = count, .skip = -1};
     struct library_section section;
+    for (size_t i = 0; i < count; i++)
+        search.open += !quotes[i].verified;
     if (search.open == 0)
         return true;
     if (!library_get_section(session->library, document, first, LIBRARY_TEXT | LIBRARY_MAP,
@@ -115,6 +116,13 @@ bool grounding_run(struct session *session, int64_t document, int64_t first, con
         return true;
     *error = search.error;
     return false;
+}
+
+bool grounding_run(struct session *session, int64_t document, int64_t first, const char *text,
+                   struct asking_result *result, struct error *error)
+{
+    return split_answer(result, text, error) && copy_quotes(result, text, error) &&
+           grounding_look(session, document, first, result->quotes, result->quote_count, error);
 }
 
 bool grounding_add(struct asking_result *result, const struct library_section *section,

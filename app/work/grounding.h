@@ -9,6 +9,10 @@
 bool grounding_run(struct session *session, int64_t document, int64_t first, const char *text,
                    struct asking_result *result, struct error *error) WARN_UNUSED;
 
+/* Looks up the quotes that are not verified: in section `first`, then in all others. */
+bool grounding_look(struct session *session, int64_t document, int64_t first,
+                    struct asking_quote *quotes, size_t count, struct error *error) WARN_UNUSED;
+
 /* Adds bytes [begin, end) of a section's text as a verified quote, unless they are
  * among the quotes already. The section comes with text and map. */
 bool grounding_add(struct asking_result *result, const struct library_section *section,

@@ -3,6 +3,7 @@
 #include "document/document.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,37 +12,96 @@
  * few enough that the write-ahead log stays small. */
 enum { SECTIONS_PER_COMMIT = 64 };
 
+/* What comes before the name in the stored path of a text from standard input. No
+ * file's path begins so: theirs are absolute. */
+#define STANDARD_PREFIX INGEST_STANDARD_INPUT "/"
+#define STANDARD_NAME "standard input"
+
 struct ingest {
     struct session *session;
-    int64_t document;
+    const struct ingest_options *options;
+    struct ingest_result *result;
+    char **paths; /* [options->count], as the library knows them */
+    bool known;   /* the document was there before */
+
+    /* Standard input can be read once only: it is opened to be checked, and stays
+     * open with its first section until that is taken. */
+    struct document_reader *standard;
+    struct document_section first;
+    bool has_first;
+
+    bool writing;    /* inside a transaction */
     int64_t ordinal; /* of the next section */
     int64_t stored;  /* sections that an earlier run left */
     bool differs;    /* everything from here on is new */
     int64_t pending; /* sections since the last commit */
 };
 
-/* --- which document --------------------------------------------------------------- */
+/* Below so many percent a guessed encoding is doubtful. */
+#define SURE 80
 
-static bool absolute_paths(char ***absolute, const char *const *paths, size_t count,
-                           struct error *error)
+/* --- transactions --------------------------------------------------------------------- */
+
+static bool begin(struct ingest *in, struct error *error)
 {
-    char **result = calloc(count, sizeof *result);
-    if (!result)
-        return error_out_of_memory(error);
-    *absolute = result;
-    for (size_t i = 0; i < count; i++) {
-        result[i] = realpath(paths[i], NULL);
-        if (!result[i])
-            return error_set(error, ERROR_INPUT, "cannot open %s: %s", paths[i], strerror(errno));
-    }
-    return true;
+    if (!in->writing)
+        in->writing = library_begin(in->session->library, error);
+    return in->writing;
 }
 
-static void free_paths(char **paths, size_t count)
+static bool commit(struct ingest *in, struct error *error)
 {
-    for (size_t i = 0; paths && i < count; i++)
-        free(paths[i]);
-    free(paths);
+    if (!in->writing)
+        return true;
+    in->writing = false;
+    in->pending = 0;
+    return library_commit(in->session->library, error);
+}
+
+static void undo(struct ingest *in)
+{
+    if (in->writing)
+        library_rollback(in->session->library);
+    in->writing = false;
+}
+
+/* --- which document --------------------------------------------------------------- */
+
+static bool is_standard(const char *path)
+{
+    return strcmp(path, INGEST_STANDARD_INPUT) == 0;
+}
+
+static bool find_path(char **absolute, const struct ingest_options *options, const char *path,
+                      struct error *error)
+{
+    if (is_standard(path)) {
+        const char *name = options->name ? options->name : STANDARD_NAME;
+        if (asprintf(absolute, STANDARD_PREFIX "%s", name) >= 0)
+            return true;
+        *absolute = NULL;
+        return error_out_of_memory(error);
+    }
+    *absolute = realpath(path, NULL);
+    return *absolute || errno == ENOMEM
+               ? *absolute || error_out_of_memory(error)
+               : error_set(error, ERROR_INPUT, "cannot open %.500s: %s", path, strerror(errno));
+}
+
+static bool find_paths(struct ingest *in, struct error *error)
+{
+    const struct ingest_options *options = in->options;
+    size_t standard = 0;
+    in->paths = calloc(options->count, sizeof *in->paths);
+    if (!in->paths)
+        return error_out_of_memory(error);
+    for (size_t i = 0; i < options->count; i++) {
+        standard += is_standard(options->paths[i]);
+        if (!find_path(&in->paths[i], options, options->paths[i], error))
+            return false;
+    }
+    return standard <= 1 ||
+           error_set(error, ERROR_USAGE, "standard input can be read only once: name - once");
 }
 
 static void name_from_path(char name[256], const char *path)
@@ -49,28 +109,108 @@ static void name_from_path(char name[256], const char *path)
     const char *base = strrchr(path, '/');
     snprintf(name, 256, "%s", base ? base + 1 : path);
     char *dot = strrchr(name, '.');
-    if (dot && dot != name)
+    if (dot && dot != name && path[0] == '/')
         *dot = '\0';
 }
 
-/* True when every file has the size and time that the library noted. */
-static bool is_unchanged(struct ingest *in, char *const *paths, size_t count, bool *unchanged,
-                         struct error *error)
+/* Among the texts that came from standard input without a name: does this document
+ * begin with the same section? */
+struct search {
+    struct ingest *in;
+    struct hash begin;
+    int64_t found;    /* document, or 0 */
+    int64_t nameless; /* how many such texts there are */
+    struct error *error;
+    bool ok;
+};
+
+static bool begins_alike(void *context, const struct library_document *document)
 {
+    struct search *search = context;
+    struct library_section section;
+    if (strncmp(document->path, STANDARD_PREFIX STANDARD_NAME,
+                strlen(STANDARD_PREFIX STANDARD_NAME)) != 0)
+        return true;
+    search->nameless++;
+    if (document->sections == 0)
+        return true;
+    search->ok = library_get_section(search->in->session->library, document->id, 0, LIBRARY_OUTLINE,
+                                     &section, search->error);
+    if (!search->ok)
+        return false;
+    if (hash_equal(&section.text_hash, &search->begin))
+        search->found = document->id;
+    library_section_free(&section);
+    return search->found == 0;
+}
+
+/* Gives the path of a nameless text from standard input a number of its own, unless
+ * it goes on with one that is there. */
+static bool number_standard(struct ingest *in, size_t place, struct error *error)
+{
+    struct search search = {.in = in, .error = error, .ok = true};
+    struct library *library = in->session->library;
+    search.begin = hash_of(in->first.text, in->first.size);
+    if (!library_each_document(library, begins_alike, &search, error) || !search.ok)
+        return false;
+    char **path = &in->paths[place];
+    if (search.found) {
+        struct library_source source;
+        if (!library_get_source(library, search.found, (int64_t)place, &source, error))
+            return false;
+        free(*path);
+        *path = source.path;
+        source.path = NULL;
+        library_source_free(&source);
+        return true;
+    }
+    if (search.nameless == 0)
+        return true;
+    free(*path);
+    if (asprintf(path, STANDARD_PREFIX STANDARD_NAME " %lld", (long long)search.nameless + 1) < 0)
+        *path = NULL;
+    return *path || error_out_of_memory(error);
+}
+
+static bool find_document(struct ingest *in, struct library_document *found, struct error *error)
+{
+    return library_find_by_paths(in->session->library, (const char *const *)in->paths,
+                                 in->options->count, found, &in->known, error);
+}
+
+/* True when every file has the size and time that the library noted, and is to be
+ * read in the encoding that it was read in. */
+static bool is_unchanged(struct ingest *in, bool *unchanged, struct error *error)
+{
+    const struct ingest_options *options = in->options;
     *unchanged = true;
-    for (size_t i = 0; *unchanged && i < count; i++) {
+    for (size_t i = 0; *unchanged && i < options->count; i++) {
         struct library_source source;
         struct file_identity now;
-        if (!library_get_source(in->session->library, in->document, (int64_t)i, &source, error))
+        if (is_standard(options->paths[i])) {
+            *unchanged = false;
+            return true;
+        }
+        if (!library_get_source(in->session->library, in->result->document, (int64_t)i, &source,
+                                error))
             return false;
-        bool seen = file_identify(&now, paths[i], error);
-        *unchanged =
-            seen && (int64_t)now.size == source.size && now.modified_ns == source.modified_ns;
+        bool seen = file_identify(&now, in->paths[i], error);
+        *unchanged = seen && (int64_t)now.size == source.size &&
+                     now.modified_ns == source.modified_ns &&
+                     (!options->encoding || (source.encoding && source.evidence == DOCUMENT_GIVEN &&
+                                             strcasecmp(options->encoding, source.encoding) == 0));
         library_source_free(&source);
         if (!seen)
             return false;
     }
     return true;
+}
+
+static bool take_lease(struct ingest *in, int64_t document, struct error *error)
+{
+    in->result->lease = in->options->held;
+    return in->options->held ||
+           session_take_document(in->session, document, &in->result->lease, error);
 }
 
 /* --- sections ----------------------------------------------------------------------- */
@@ -86,9 +226,11 @@ static bool same_section(const struct library_section *a, const struct library_s
 /* Drops what was stored from section `ordinal` on, with the states over it. */
 static bool cut(struct ingest *in, int64_t ordinal, struct error *error)
 {
-    return states_remove_from(in->session->states, in->document, ordinal, error) &&
-           library_cut_document(in->session->library, in->document, ordinal, DOCUMENT_NORMALIZER,
-                                error);
+    in->result->changed = true;
+    return begin(in, error) &&
+           states_remove_from(in->session->states, in->result->document, ordinal, error) &&
+           library_cut_document(in->session->library, in->result->document, ordinal,
+                                DOCUMENT_NORMALIZER, error);
 }
 
 static bool keep_or_cut(struct ingest *in, const struct library_section *fresh, struct error *error)
@@ -97,18 +239,28 @@ static bool keep_or_cut(struct ingest *in, const struct library_section *fresh, 
         return true;
     if (in->ordinal < in->stored) {
         struct library_section old;
-        if (!library_get_section(in->session->library, in->document, in->ordinal, LIBRARY_OUTLINE,
-                                 &old, error))
+        if (!library_get_section(in->session->library, in->result->document, in->ordinal,
+                                 LIBRARY_OUTLINE, &old, error))
             return false;
         bool same = same_section(&old, fresh);
         library_section_free(&old);
-        if (same)
+        if (same) {
+            in->result->kept++;
             return true;
+        }
         if (!cut(in, in->ordinal, error))
             return false;
     }
-    in->differs = true;
+    in->differs = in->result->changed = true;
     return true;
+}
+
+/* Nobody else can write while a transaction is open, so it is not kept open while
+ * this process waits for somebody to write into its standard input. */
+static bool input_waits(void)
+{
+    struct pollfd input = {.fd = 0, .events = POLLIN};
+    return poll(&input, 1, 0) > 0;
 }
 
 static bool take_section(struct ingest *in, int64_t source, const struct document_section *section,
@@ -134,91 +286,165 @@ static bool take_section(struct ingest *in, int64_t source, const struct documen
     struct library *library = in->session->library;
     if (!keep_or_cut(in, &row, error))
         return false;
-    if (in->differs && !library_add_section(library, in->document, &row, error))
+    if (in->differs &&
+        (!begin(in, error) || !library_add_section(library, in->result->document, &row, error)))
         return false;
     in->ordinal++;
-    if (++in->pending < SECTIONS_PER_COMMIT)
-        return true;
-    in->pending = 0;
-    return library_commit(library, error) && library_begin(library, error);
+    bool full = ++in->pending >= SECTIONS_PER_COMMIT;
+    return full || (in->standard && !input_waits()) ? commit(in, error) : true;
 }
 
-static void report(struct ingest *in)
+static bool take_and_report(struct ingest *in, int64_t source,
+                            const struct document_section *section, struct error *error)
 {
     struct event_progress progress = {.doing = "taking in text",
-                                      .document = in->document,
+                                      .document = in->result->document,
                                       .section = in->ordinal,
                                       .seconds_left = -1};
+    if (!take_section(in, source, section, error))
+        return false;
     session_progress(in->session, &progress);
+    return !session_cancelled(in->session) ||
+           error_set(error, ERROR_INTERRUPTED,
+                     "interrupted while taking in the text: read it again to go on");
 }
 
 static bool take_sections(struct ingest *in, struct document_reader *reader, int64_t source,
                           struct error *error)
 {
     struct document_section section;
-    while (document_next(reader, &section, error)) {
-        if (!take_section(in, source, &section, error))
+    if (reader == in->standard && in->has_first) {
+        in->has_first = false;
+        if (!take_and_report(in, source, &in->first, error))
             return false;
-        report(in);
-        if (session_cancelled(in->session))
-            return error_set(error, ERROR_INTERRUPTED,
-                             "interrupted while taking in the text: read it again to go on");
     }
+    while (document_next(reader, &section, error))
+        if (!take_and_report(in, source, &section, error))
+            return false;
     return error->kind == ERROR_NONE;
 }
 
 /* --- files ------------------------------------------------------------------------------ */
 
-static bool take_source(struct ingest *in, const char *path, int64_t ordinal, struct error *error)
+/* What the user should know of how a file was decoded. */
+static void note_encoding(struct session *session, const char *path,
+                          const struct document_facts *facts)
 {
-    struct document_reader *reader;
-    struct file_identity identity;
-    if (!file_identify(&identity, path, error) || !document_open(&reader, path, error))
+    if (facts->invalid_bytes)
+        session_note(session, "%.300s: %llu bytes are not %s and are shown as U+FFFD", path,
+                     (unsigned long long)facts->invalid_bytes, facts->encoding);
+    if (facts->evidence == DOCUMENT_GUESSED)
+        session_note(
+            session, "%.300s: taken for %s (%u %% sure)%s", path, facts->encoding,
+            facts->confidence,
+            facts->confidence < SURE ? "; if it looks wrong, name the encoding by --encoding" : "");
+}
+
+/* The encoding that was given for this source before: it goes on being read the same
+ * way. The caller frees it. */
+static bool former_encoding(struct ingest *in, int64_t ordinal, char **encoding,
+                            struct error *error)
+{
+    struct library_source source;
+    *encoding = NULL;
+    if (!in->known)
+        return true;
+    if (!library_get_source(in->session->library, in->result->document, ordinal, &source, error))
         return false;
-    struct library_source source = {.ordinal = ordinal, .path = (char *)(uintptr_t)path};
-    error->kind = ERROR_NONE;
-    bool ok = take_sections(in, reader, ordinal, error);
-    const struct document_facts *facts = document_facts(reader);
-    source.size = (int64_t)identity.size;
-    source.modified_ns = identity.modified_ns;
-    source.lines = (int64_t)facts->lines;
-    source.pages = (int64_t)facts->pages;
-    source.invalid_bytes = (int64_t)facts->invalid_bytes;
-    source.hash = facts->hash;
-    if (ok && facts->invalid_bytes)
-        session_note(in->session, "%s: %llu bytes are not UTF-8 and are shown as U+FFFD", path,
-                     (unsigned long long)facts->invalid_bytes);
-    ok = ok && library_finish_source(in->session->library, in->document, &source, error);
-    document_close(reader);
+    if (source.encoding && source.evidence == DOCUMENT_GIVEN) {
+        *encoding = source.encoding;
+        source.encoding = NULL;
+    }
+    library_source_free(&source);
+    return true;
+}
+
+static bool open_source(struct ingest *in, size_t place, struct document_reader **reader,
+                        struct error *error)
+{
+    const char *path = in->options->paths[place], *given = in->options->encoding;
+    char *former = NULL;
+    if (!given && !former_encoding(in, (int64_t)place, &former, error))
+        return false;
+    const char *encoding = given && strcasecmp(given, INGEST_FIND_OUT) == 0 ? NULL : given;
+    bool ok = document_open(reader, is_standard(path) ? path : in->paths[place],
+                            given ? encoding : former, in->session->cancel, error);
+    free(former);
     return ok;
 }
 
-static bool take_all(struct ingest *in, char *const *paths, size_t count, struct error *error)
+static bool finish_source(struct ingest *in, size_t place, const struct file_identity *identity,
+                          const struct document_facts *facts, struct error *error)
 {
-    for (size_t i = 0; i < count; i++)
-        if (!take_source(in, paths[i], (int64_t)i, error))
+    struct library_source source = {
+        .ordinal = (int64_t)place,
+        .path = in->paths[place],
+        .size = identity->size ? (int64_t)identity->size : (int64_t)facts->bytes,
+        .modified_ns = identity->modified_ns,
+        .lines = (int64_t)facts->lines,
+        .pages = (int64_t)facts->pages,
+        .invalid_bytes = (int64_t)facts->invalid_bytes,
+        .hash = facts->hash,
+        .encoding = (char *)(uintptr_t)facts->encoding,
+        .evidence = facts->evidence,
+        .confidence = facts->confidence,
+    };
+    note_encoding(in->session, in->options->paths[place], facts);
+    return begin(in, error) &&
+           library_finish_source(in->session->library, in->result->document, &source, error);
+}
+
+static bool take_source(struct ingest *in, size_t place, struct error *error)
+{
+    struct document_reader *reader = in->standard;
+    struct file_identity identity = {0};
+    bool standard = is_standard(in->options->paths[place]);
+    /* The file's time is looked at before its bytes: what is written meanwhile makes
+     * it a changed file at the next look. */
+    if (!standard && (!file_identify(&identity, in->paths[place], error) ||
+                      !open_source(in, place, &reader, error)))
+        return false;
+    error->kind = ERROR_NONE;
+    bool ok = take_sections(in, reader, (int64_t)place, error) &&
+              finish_source(in, place, &identity, document_facts(reader), error);
+    if (!standard)
+        document_close(reader);
+    return ok;
+}
+
+static bool take_all(struct ingest *in, struct error *error)
+{
+    for (size_t i = 0; i < in->options->count; i++)
+        if (!take_source(in, i, error))
             return false;
     if (in->ordinal < in->stored && !in->differs && !cut(in, in->ordinal, error))
         return false;
-    return library_finish_document(in->session->library, in->document, error);
+    return begin(in, error) &&
+           library_finish_document(in->session->library, in->result->document, error) &&
+           commit(in, error);
 }
 
-/* The document with all its sources, so that a run that was cut off is found
- * again by its paths. */
-static bool add_document(struct ingest *in, char *const *paths, size_t count, const char *name,
-                         struct error *error)
+/* --- the document ------------------------------------------------------------------------- */
+
+/* With all its sources, so that a run that was cut off is found again by its paths. */
+static bool add_document(struct ingest *in, struct error *error)
 {
     struct library *library = in->session->library;
+    char own_name[256];
+    name_from_path(own_name, in->paths[0]);
+    const char *name = in->options->name ? in->options->name : own_name;
+    int64_t *id = &in->result->document;
     /* A library that was begun anew gives out ids again that old states still name. */
-    if (!library_add_document(library, name, paths[0], DOCUMENT_NORMALIZER, &in->document, error) ||
-        !states_remove_document(in->session->states, in->document, error))
+    if (!library_add_document(library, name, in->paths[0], DOCUMENT_NORMALIZER, id, error) ||
+        !states_remove_document(in->session->states, *id, error))
         return false;
-    for (size_t i = 0; i < count; i++) {
-        struct library_source source = {.ordinal = (int64_t)i, .path = paths[i]};
-        if (!library_add_source(library, in->document, &source, error))
+    for (size_t i = 0; i < in->options->count; i++) {
+        struct library_source source = {.ordinal = (int64_t)i, .path = in->paths[i]};
+        if (!library_add_source(library, *id, &source, error))
             return false;
     }
-    return true;
+    in->result->changed = true;
+    return take_lease(in, *id, error) && commit(in, error);
 }
 
 /* A document that could not be taken in leaves nothing behind. */
@@ -228,69 +454,106 @@ static void forget(struct ingest *in)
     struct library *library = in->session->library;
     if (!library_begin(library, &ignored))
         return;
-    if (!library_remove_document(library, in->document, &ignored) ||
+    if (!library_remove_document(library, in->result->document, &ignored) ||
         !library_commit(library, &ignored))
         library_rollback(library);
 }
 
-/* Refuses what cannot be read before anything of it is in the library. */
-static bool check_sources(char *const *paths, size_t count, struct error *error)
+static bool open_standard(struct ingest *in, size_t place, struct error *error)
 {
-    for (size_t i = 0; i < count; i++) {
+    if (in->standard)
+        return true;
+    if (!open_source(in, place, &in->standard, error))
+        return false;
+    in->has_first = document_next(in->standard, &in->first, error);
+    return in->has_first;
+}
+
+/* Refuses what cannot be read before anything of it is in the library. */
+static bool check_sources(struct ingest *in, struct error *error)
+{
+    for (size_t i = 0; i < in->options->count; i++) {
         struct document_reader *reader;
-        if (!document_open(&reader, paths[i], error))
+        if (is_standard(in->options->paths[i])) {
+            if (!open_standard(in, i, error))
+                return false;
+        } else if (open_source(in, i, &reader, error)) {
+            document_close(reader);
+        } else {
             return false;
-        document_close(reader);
+        }
     }
     return true;
 }
 
-static bool update(struct ingest *in, char *const *paths, size_t count, const char *name,
-                   struct error *error)
+/* Takes the document and prepares to bring it up to date. */
+static bool begin_update(struct ingest *in, const struct library_document *found, bool *unchanged,
+                         struct error *error)
 {
-    struct library_document found;
-    bool known, unchanged = false, current = true;
-    struct library *library = in->session->library;
-    if (!library_find_by_paths(library, (const char *const *)(uintptr_t)paths, count, &found,
-                               &known, error))
+    *unchanged = false;
+    in->result->document = found->id;
+    in->stored = found->sections;
+    if (!take_lease(in, found->id, error))
         return false;
-    if (known) {
-        in->document = found.id;
-        in->stored = found.sections;
-        current = found.normalizer == DOCUMENT_NORMALIZER;
-        bool complete = found.complete && current;
-        library_document_free(&found);
-        if (complete && !is_unchanged(in, paths, count, &unchanged, error))
-            return false;
-        if (unchanged)
-            return true;
-    }
-    if (!check_sources(paths, count, error) || !library_begin(library, error))
+    bool current = found->normalizer == DOCUMENT_NORMALIZER;
+    if (found->complete && current && !is_unchanged(in, unchanged, error))
         return false;
-    /* Another normalizer may cut the same bytes otherwise: nothing is kept then. */
-    bool ok = (!known || current || cut(in, 0, error)) &&
-              (known || add_document(in, paths, count, name, error)) &&
-              take_all(in, paths, count, error) && library_commit(library, error);
-    if (ok)
+    if (*unchanged) {
+        in->result->kept = in->stored;
         return true;
-    library_rollback(library);
-    if (!known && in->document && error->kind != ERROR_INTERRUPTED)
-        forget(in);
-    return false;
+    }
+    /* Another normalizer may cut the same bytes otherwise: nothing is kept then. */
+    return check_sources(in, error) && (current || cut(in, 0, error));
 }
 
-bool ingest_run(struct session *session, const char *const *paths, size_t count, const char *name,
-                int64_t *id, struct error *error)
+/* A text from standard input that has no name is known by how it begins. */
+static bool find_nameless(struct ingest *in, struct error *error)
 {
-    struct ingest in = {.session = session};
-    char **absolute = NULL;
-    char own_name[256];
-    bool ok = absolute_paths(&absolute, paths, count, error);
-    if (ok) {
-        name_from_path(own_name, absolute[0]);
-        ok = update(&in, absolute, count, name ? name : own_name, error);
+    for (size_t i = 0; i < in->options->count && !in->options->name; i++)
+        if (is_standard(in->options->paths[i]))
+            return open_standard(in, i, error) && number_standard(in, i, error);
+    return true;
+}
+
+static bool find_or_add(struct ingest *in, bool *unchanged, struct error *error)
+{
+    struct library_document found = {0};
+    *unchanged = false;
+    if (!find_nameless(in, error) || !find_document(in, &found, error))
+        return false;
+    if (!in->known) {
+        /* Another process may add the same files just now: looked for again while
+         * nobody else can write. */
+        if (!check_sources(in, error) || !begin(in, error) || !find_document(in, &found, error))
+            return false;
+        if (!in->known)
+            return add_document(in, error);
+        undo(in);
     }
-    free_paths(absolute, count);
-    *id = in.document;
+    bool ok = begin_update(in, &found, unchanged, error);
+    library_document_free(&found);
+    return ok;
+}
+
+bool ingest_run(struct session *session, const struct ingest_options *options,
+                struct ingest_result *result, struct error *error)
+{
+    struct ingest in = {.session = session, .options = options, .result = result};
+    bool unchanged = false;
+    *result = (struct ingest_result){0};
+    bool ok = find_paths(&in, error) && find_or_add(&in, &unchanged, error) &&
+              (unchanged || take_all(&in, error));
+    if (!ok) {
+        undo(&in);
+        if (!in.known && result->document && error->kind != ERROR_INTERRUPTED)
+            forget(&in);
+        if (!options->held)
+            lease_release(result->lease);
+        result->lease = NULL;
+    }
+    document_close(in.standard);
+    for (size_t i = 0; in.paths && i < options->count; i++)
+        free(in.paths[i]);
+    free(in.paths);
     return ok;
 }

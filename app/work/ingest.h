@@ -4,11 +4,33 @@
 
 #include "app/work/session.h"
 
-/* Brings the document made of these files (in order) up to date: adds it when it
- * is new, does nothing when the files are as they were, and otherwise keeps every
- * section up to the first that differs and all that hangs on those. *id is set.
- * name: NULL for the first file's name without folder and extension. */
-bool ingest_run(struct session *session, const char *const *paths, size_t count, const char *name,
-                int64_t *id, struct error *error) WARN_UNUSED;
+/* What is read of standard input is a document of its own: with a name, the one of
+ * that name; without, the one that began with the same section, or a new one. */
+#define INGEST_STANDARD_INPUT "-"
+
+/* As an encoding: forget what was given before, and find out. */
+#define INGEST_FIND_OUT "auto"
+
+struct ingest_options {
+    const char *const *paths; /* of one document's files, in order; once at most "-" */
+    size_t count;
+    const char *name;     /* NULL: the first file's name without folder and extension */
+    const char *encoding; /* of all files; NULL: as it was given before, else found out */
+    struct lease *held;   /* of the document, when the caller has it already */
+};
+
+struct ingest_result {
+    int64_t document;
+    struct lease *lease; /* of the document, `held` or a new one; the caller releases it */
+    bool changed;        /* something of it was taken in */
+    int64_t kept;        /* sections that stayed as they were; all of them unless changed */
+};
+
+/* Brings the document made of these files up to date: adds it when it is new, does
+ * nothing when the files are as they were, and otherwise keeps every section up to
+ * the first that differs and all that hangs on those. ERROR_STORE while another
+ * process reads or changes the document. */
+bool ingest_run(struct session *session, const struct ingest_options *options,
+                struct ingest_result *result, struct error *error) WARN_UNUSED;
 
 #endif

@@ -365,14 +365,6 @@ bool listing_title(struct session *session, int64_t document, int64_t section, s
     return ok;
 }
 
-bool listing_remove(struct session *session, int64_t document, struct error *error)
-{
-    /* In this order a crash between the two leaves states that nobody refers to,
-     * never a document that claims states which are gone. */
-    return library_remove_document(session->library, document, error) &&
-           states_remove_document(session->states, document, error);
-}
-
 /* --- the model ------------------------------------------------------------------------ */
 
 bool listing_model(struct session *session, struct listing_model *model, struct error *error)
@@ -381,8 +373,6 @@ bool listing_model(struct session *session, struct listing_model *model, struct 
     if (!session_need_model(session, error))
         return false;
     const struct model *used = session->model;
-    const struct kernels *kernels =
-        session->options.kernels ? kernels_by_name(session->options.kernels) : kernels_best();
     struct model_cost cost = model_cost(used);
     model->source = session->model_source;
     model->shape = used->shape;
@@ -390,7 +380,7 @@ bool listing_model(struct session *session, struct listing_model *model, struct 
     model->bytes = (int64_t)gguf_map(used->file)->size;
     model->state_bytes = (int64_t)state_bytes(&used->shape);
     model->prompt = prompt_name(&used->prompt);
-    model->kernels = kernels->name;
+    model->kernels = session->kernels->name;
     hash_to_hex(model->fingerprint, &session->fingerprint);
     model_weight_types(used, model->weights, sizeof model->weights);
     memcpy(model->tag, session->tag, sizeof model->tag);

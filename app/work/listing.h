@@ -74,9 +74,6 @@ bool listing_find_section(struct session *session, int64_t document, const char 
 bool listing_title(struct session *session, int64_t document, int64_t section, struct buffer *title,
                    struct error *error) WARN_UNUSED;
 
-/* Removes the document, all that hangs on it, and its states. */
-bool listing_remove(struct session *session, int64_t document, struct error *error) WARN_UNUSED;
-
 /* What there is to know of the model in use. */
 struct listing_model {
     char *name, *path;

@@ -1,8 +1,9 @@
 #include "app/work/place.h"
 
+#include "app/work/configuration.h"
+
 #include <dirent.h>
 #include <errno.h>
-#include <ini.h>
 #include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -12,9 +13,6 @@
 #include <unistd.h>
 
 #define SAMPLE_NAME "the-book-of-tides.md"
-
-/* inih cuts a longer line in two without a word; its reader is told to refuse. */
-#define CONFIGURATION_LINE_MAX 198
 
 const char *place_source_name(enum place_source source)
 {
@@ -42,7 +40,7 @@ static const char *variable(const char *name)
     return value && *value ? value : NULL;
 }
 
-static const char *home_folder(void)
+const char *place_home(void)
 {
     const char *home = variable("HOME");
     if (home)
@@ -58,7 +56,7 @@ static bool append_base_folder(struct buffer *path, const char *name, const char
     const char *base = variable(name);
     if (base && *base == '/')
         return buffer_append_format(path, error, "%s/tidemark", base);
-    const char *home = home_folder();
+    const char *home = place_home();
     if (!home)
         return error_set(error, ERROR_USAGE,
                          "cannot tell your home folder: set HOME, or name a folder by --library");
@@ -68,6 +66,13 @@ static bool append_base_folder(struct buffer *path, const char *name, const char
 static bool append_data_folder(struct buffer *path, struct error *error)
 {
     return append_base_folder(path, "XDG_DATA_HOME", ".local/share", error);
+}
+
+bool place_configuration(struct buffer *path, struct error *error)
+{
+    buffer_clear(path);
+    return append_base_folder(path, "XDG_CONFIG_HOME", ".config", error) &&
+           buffer_append_text(path, "/config", error);
 }
 
 bool place_library(struct buffer *path, const char *given, struct error *error)
@@ -208,130 +213,6 @@ static bool resolve(struct buffer *path, const struct folders *folders, const ch
                      folder_text(&folders->bundled));
 }
 
-/* --- the configuration file ------------------------------------------------------------ */
-
-struct configuration {
-    FILE *file;
-    const char *path;
-    char *line; /* the one being parsed */
-    size_t capacity;
-    int number;  /* of that line, from 1 */
-    char *model; /* value of the key "model", or NULL */
-    bool failed; /* error says why */
-    struct error error;
-};
-
-static int refuse(struct configuration *configuration, const char *what)
-{
-    if (!configuration->failed)
-        error_set(&configuration->error, ERROR_USAGE, "%s, line %d: %s", configuration->path,
-                  configuration->number, what);
-    configuration->failed = true;
-    return 0;
-}
-
-/* As fgets, but a line that does not fit is refused instead of cut. */
-static char *read_line(char *line, int size, void *context)
-{
-    struct configuration *configuration = context;
-    if (configuration->failed)
-        return NULL;
-    ssize_t length = getline(&configuration->line, &configuration->capacity, configuration->file);
-    if (length < 0) {
-        if (ferror(configuration->file)) {
-            error_set(&configuration->error, ERROR_USAGE, "cannot read %s: %s", configuration->path,
-                      strerror(errno));
-            configuration->failed = true;
-        }
-        return NULL;
-    }
-    configuration->number++;
-    if (length >= size || length > CONFIGURATION_LINE_MAX) {
-        refuse(configuration, "the line is too long");
-        return NULL;
-    }
-    if (strlen(configuration->line) != (size_t)length) {
-        refuse(configuration, "the line holds a NUL byte");
-        return NULL;
-    }
-    memcpy(line, configuration->line, (size_t)length + 1);
-    return line;
-}
-
-static int take_key(void *context, const char *section, const char *name, const char *value)
-{
-    struct configuration *configuration = context;
-    if ((*section && strcmp(section, "tidemark") != 0) || strcmp(name, "model") != 0) {
-        char what[256];
-        snprintf(what, sizeof what, "unknown key \"%.80s%s%.80s\" (known is: model)", section,
-                 *section ? "." : "", name);
-        return refuse(configuration, what);
-    }
-    if (configuration->model)
-        return refuse(configuration, "model is given twice");
-    if (!*value)
-        return refuse(configuration, "model has no value");
-    configuration->model = strdup(value);
-    return configuration->model ? 1 : refuse(configuration, "out of memory");
-}
-
-/* The value of "model" as a path: "~/" is the home folder, what else holds a slash
- * is relative to the file's own folder. */
-static bool configured_path(struct buffer *path, const char *file, const char *value,
-                            struct error *error)
-{
-    if (value[0] == '~' && value[1] == '/' && home_folder())
-        return buffer_append_format(path, error, "%s/%s", home_folder(), value + 2);
-    if (*value == '/' || !strchr(value, '/'))
-        return buffer_append_text(path, value, error);
-    return buffer_append(path, file, (size_t)(strrchr(file, '/') - file) + 1, error) &&
-           buffer_append_text(path, value, error);
-}
-
-static bool parse_configuration(struct configuration *configuration, struct error *error)
-{
-    int line = ini_parse_stream(read_line, configuration, take_key, configuration);
-    if (configuration->failed) {
-        *error = configuration->error;
-        return false;
-    }
-    if (line == 0)
-        return true;
-    if (line < 0)
-        return error_out_of_memory(error);
-    return error_set(error, ERROR_USAGE, "%s, line %d: neither [section] nor key = value",
-                     configuration->path, line);
-}
-
-/* Leaves `value` empty when there is no file or no model in it. */
-static bool read_configuration(struct buffer *value, struct error *error)
-{
-    struct buffer path = {0};
-    struct error no_home;
-    if (!append_base_folder(&path, "XDG_CONFIG_HOME", ".config", &no_home)) {
-        buffer_free(&path);
-        return true;
-    }
-    if (!buffer_append_text(&path, "/config", error)) {
-        buffer_free(&path);
-        return false;
-    }
-    bool ok = true;
-    struct configuration configuration = {.file = fopen(path.data, "re"), .path = path.data};
-    if (configuration.file) {
-        ok =
-            parse_configuration(&configuration, error) &&
-            (!configuration.model || configured_path(value, path.data, configuration.model, error));
-        fclose(configuration.file);
-    } else if (errno != ENOENT && errno != ENOTDIR) {
-        ok = error_set(error, ERROR_USAGE, "cannot read %s: %s", path.data, strerror(errno));
-    }
-    free(configuration.line);
-    free(configuration.model);
-    buffer_free(&path);
-    return ok;
-}
-
 /* --- the model to use ----------------------------------------------------------------- */
 
 /* The one that nobody named. */
@@ -356,7 +237,7 @@ static bool find_unnamed(struct buffer *path, enum place_source *source,
 bool place_model(struct buffer *path, enum place_source *source, const char *given,
                  struct error *error)
 {
-    struct buffer configured = {0};
+    struct configuration configuration = {0};
     struct folders folders;
     buffer_clear(path);
     bool ok = folders_find(&folders, error);
@@ -367,13 +248,13 @@ bool place_model(struct buffer *path, enum place_source *source, const char *giv
     }
     if (ok && !given) {
         *source = PLACE_CONFIGURATION;
-        ok = read_configuration(&configured, error);
-        given = configured.size > 0 ? configured.data : NULL;
+        ok = configuration_read(&configuration, error);
+        given = configuration.model.size > 0 ? configuration.model.data : NULL;
     }
     if (ok)
         ok = given ? resolve(path, &folders, given, *source, error)
                    : find_unnamed(path, source, &folders, error);
-    buffer_free(&configured);
+    configuration_free(&configuration);
     folders_free(&folders);
     return ok;
 }

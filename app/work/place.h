@@ -13,6 +13,12 @@
 /* The folder of library.db and states.db: `given` when not NULL. */
 bool place_library(struct buffer *path, const char *given, struct error *error) WARN_UNUSED;
 
+/* The configuration file, which may be absent. ERROR_USAGE without a home folder. */
+bool place_configuration(struct buffer *path, struct error *error) WARN_UNUSED;
+
+/* The user's home folder, or NULL when it cannot be told. */
+const char *place_home(void);
+
 /* How a model was found. */
 enum place_source {
     PLACE_OPTION,        /* --model */

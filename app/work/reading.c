@@ -1,6 +1,8 @@
 #include "app/work/reading.h"
 
+#include "app/work/following.h"
 #include "app/work/ingest.h"
+#include "app/work/upkeep.h"
 #include "base/clock.h"
 
 #include <math.h>
@@ -35,7 +37,7 @@ struct walk {
 
 /* --- text hashes -------------------------------------------------------------------- */
 
-static void add_to_hash(struct hash_stream *stream, const struct library_section *section)
+void reading_hash_section(struct hash_stream *stream, const struct library_section *section)
 {
     /* The size goes in too, so that where one section ends counts. */
     unsigned char size[8];
@@ -52,7 +54,7 @@ static bool hash_sections(struct session *session, int64_t document, int64_t beg
         struct library_section section;
         if (!library_get_section(session->library, document, i, LIBRARY_TEXT, &section, error))
             return false;
-        add_to_hash(stream, &section);
+        reading_hash_section(stream, &section);
         if (characters)
             *characters += section.characters;
         library_section_free(&section);
@@ -236,6 +238,8 @@ static bool keep_state(struct walk *w, int64_t section, struct error *error)
                     w->state->floats * sizeof *w->state->data, error))
         return false;
     w->last_kept = (int64_t)w->state->tokens;
+    if (!upkeep_thin(w->session, error))
+        return false;
     struct event event = {.kind = EVENT_CHECKPOINT,
                           .progress = {.doing = "reading",
                                        .document = w->document.id,
@@ -288,7 +292,7 @@ static bool read_section(struct walk *w, int64_t ordinal, struct error *error)
                                      &w->tokens, error) &&
               read_tokens(w, ordinal, error);
     if (ok)
-        add_to_hash(w->text, &section);
+        reading_hash_section(w->text, &section);
     library_section_free(&section);
     /* State first, library second: a crash between them leaves an orphan at worst. */
     return ok && keep_state(w, ordinal, error) && put_section(w, ordinal, error);
@@ -427,6 +431,7 @@ static bool read_on(struct walk *w, struct error *error)
     }
     for (; next < w->document.sections; next++)
         if (!read_section(w, next, error)) {
+            w->result->seconds = clock_seconds() - w->started;
             if (error->kind == ERROR_INTERRUPTED)
                 error_set(error, ERROR_INTERRUPTED,
                           "interrupted in section %lld of %lld; the state at token %lld is kept: "
@@ -471,11 +476,66 @@ static bool read_document(struct session *session, const struct reading_options 
     return ok;
 }
 
+/* One look at the files, from text to the last state. *lease is kept for the next. */
+static bool read_once(struct session *session, const struct reading_options *options,
+                      struct lease **lease, struct reading_result *result, struct error *error)
+{
+    struct ingest_options ingest = {
+        .paths = options->paths,
+        .count = options->path_count,
+        .name = options->name,
+        .encoding = options->encoding,
+        .held = *lease,
+    };
+    struct ingest_result taken;
+    if (!ingest_run(session, &ingest, &taken, error))
+        return false;
+    *lease = taken.lease;
+    result->document = taken.document;
+    if (!taken.changed && result->followed)
+        return true;
+    return read_document(session, options, result, error);
+}
+
+/* What a pass that failed left of the document is not its end: only its work counts. */
+static void add_pass(struct reading_result *result, const struct reading_result *pass, bool ok)
+{
+    struct reading_result sum = ok && pass->sections > 0 ? *pass : *result;
+    sum.document = pass->document;
+    sum.followed = result->followed || ok;
+    sum.tokens_read = result->tokens_read + pass->tokens_read;
+    sum.seconds = result->seconds + pass->seconds;
+    if (result->followed)
+        sum.resumed_at = result->resumed_at;
+    *result = sum;
+}
+
+static bool follow(struct session *session, const struct reading_options *options,
+                   struct lease **lease, struct reading_result *result, struct error *error)
+{
+    struct following following;
+    bool told = false;
+    bool ok = following_begin(&following, options->paths, options->path_count, error);
+    while (ok) {
+        struct reading_result pass = {.followed = result->followed};
+        ok = read_once(session, options, lease, &pass, error);
+        add_pass(result, &pass, ok);
+        if (ok && !told)
+            session_note(session, "read to the end; waiting for more (Ctrl-C ends)");
+        told = told || ok;
+        ok = ok && following_wait(&following, session, error);
+    }
+    following_end(&following);
+    return false;
+}
+
 bool reading_run(struct session *session, const struct reading_options *options,
                  struct reading_result *result, struct error *error)
 {
+    struct lease *lease = NULL;
     *result = (struct reading_result){0};
-    return ingest_run(session, options->paths, options->path_count, options->name,
-                      &result->document, error) &&
-           read_document(session, options, result, error);
+    bool ok = options->follow ? follow(session, options, &lease, result, error)
+                              : read_once(session, options, &lease, result, error);
+    lease_release(lease);
+    return ok;
 }

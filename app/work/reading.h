@@ -11,10 +11,12 @@
 struct reading_options {
     const char *const *paths; /* the files of one document, in order */
     size_t path_count;
-    const char *name;   /* --as, or NULL: the first file's name without folder */
-    bool text_only;     /* --no-model: text and outline, no reading */
-    int64_t keep_every; /* tokens between states; 0: at every section's end */
-    bool mix;           /* go on under other numerics than before */
+    const char *name;     /* --as, or NULL: the first file's name without folder */
+    bool text_only;       /* --no-model: text and outline, no reading */
+    int64_t keep_every;   /* tokens between states; 0: at every section's end */
+    bool mix;             /* go on under other numerics than before */
+    const char *encoding; /* --encoding, or NULL */
+    bool follow;          /* go on as the files grow, until cancelled */
 };
 
 struct reading_result {
@@ -25,11 +27,16 @@ struct reading_result {
     int64_t resumed_at;  /* token at which this run began */
     double seconds;      /* spent reading */
     double bits;         /* of the whole document */
+    bool followed;       /* it was read to its end at least once before the run ended */
     bool was_complete;   /* nothing was left to do */
 };
 
+/* With `follow` it ends only by failing: by ERROR_INTERRUPTED, if all goes well. */
 bool reading_run(struct session *session, const struct reading_options *options,
                  struct reading_result *result, struct error *error) WARN_UNUSED;
+
+/* Adds a section, with its text, to the running hash of a document's text. */
+void reading_hash_section(struct hash_stream *stream, const struct library_section *section);
 
 /* The running hash of a document's text up to the end of `section`: the `text` of
  * a prefix state's key. */

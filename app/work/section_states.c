@@ -1,5 +1,6 @@
 #include "app/work/section_states.h"
 
+#include "app/work/upkeep.h"
 #include "base/clock.h"
 
 #include <math.h>
@@ -72,7 +73,8 @@ static bool batch_run(struct batch *batch, struct states_info *infos, struct err
         batch->sizes[i] = state->floats * sizeof *state->data;
     }
     if (!states_put_many(session->states, batch->infos, batch->payloads, batch->sizes, batch->count,
-                         error))
+                         error) ||
+        !upkeep_thin(session, error))
         return false;
     for (size_t i = 0; i < batch->count; i++)
         infos[batch->places[i]] = batch->infos[i];

@@ -7,19 +7,35 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define PROGRESS_INTERVAL 0.1 /* seconds */
+
+/* --- kernels --------------------------------------------------------------------- */
+
+static bool choose_kernels(struct session *session, struct error *error)
+{
+    const char *name = session->options.kernels;
+    session->kernels = name ? kernels_by_name(name) : kernels_best();
+    if (session->kernels)
+        return true;
+    char known[128] = "";
+    for (size_t i = 0, used = 0; kernels_at(i); i++)
+        used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "",
+                                 kernels_at(i)->name);
+    return error_set(error, ERROR_USAGE, "no kernels named %.40s run here; there are: %s", name,
+                     known);
+}
 
 /* --- opening --------------------------------------------------------------------- */
 
 static bool open_stores(struct session *session, struct error *error)
 {
     struct buffer folder = {0};
-    bool ok = place_library(&folder, session->options.library, error) &&
-              library_open(&session->library, folder.data, error) &&
-              states_open(&session->states, folder.data, error);
-    buffer_free(&folder);
-    return ok;
+    bool ok = place_library(&folder, session->options.library, error);
+    session->folder = folder.data;
+    return ok && library_open(&session->library, folder.data, error) &&
+           states_open(&session->states, folder.data, error);
 }
 
 bool session_open(struct session *session, const struct session_options *options,
@@ -28,7 +44,7 @@ bool session_open(struct session *session, const struct session_options *options
 {
     *session = (struct session){
         .options = *options, .cancel = cancel, .emit = emit, .emit_context = context};
-    if (open_stores(session, error))
+    if (choose_kernels(session, error) && open_stores(session, error))
         return true;
     session_close(session);
     return false;
@@ -42,6 +58,7 @@ void session_close(struct session *session)
     tokens_free(&session->preamble);
     states_close(session->states);
     library_close(session->library);
+    free(session->folder);
     *session = (struct session){0};
 }
 
@@ -61,32 +78,15 @@ static bool find_fingerprint(struct session *session, struct error *error)
     return library_put_fingerprint(session->library, identity, &session->fingerprint, error);
 }
 
-static bool choose_kernels(const struct session *session, const struct kernels **kernels,
-                           struct error *error)
-{
-    const char *name = session->options.kernels;
-    *kernels = name ? kernels_by_name(name) : kernels_best();
-    if (*kernels)
-        return true;
-    char known[128] = "";
-    for (size_t i = 0, used = 0; kernels_at(i); i++)
-        used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "",
-                                 kernels_at(i)->name);
-    return error_set(error, ERROR_USAGE, "no kernels named %.40s run here; there are: %s", name,
-                     known);
-}
-
 static bool prepare_model(struct session *session, const char *path, struct error *error)
 {
-    const struct kernels *kernels;
-    if (!choose_kernels(session, &kernels, error) || !model_open(&session->model, path, error) ||
-        !find_fingerprint(session, error))
+    if (!model_open(&session->model, path, error) || !find_fingerprint(session, error))
         return false;
     session->pool = pool_new(session->options.threads, error);
     if (!session->pool)
         return false;
     pool_set_cancel(session->pool, session->cancel);
-    session->forward = forward_new(session->model, kernels, session->pool, error);
+    session->forward = forward_new(session->model, session->kernels, session->pool, error);
     if (!session->forward)
         return false;
     forward_tag(session->forward, session->tag);
@@ -175,6 +175,37 @@ void session_progress(struct session *session, const struct event_progress *prog
     session->last_progress = now;
     struct event event = {.kind = EVENT_PROGRESS, .progress = *progress};
     session_emit(session, &event);
+}
+
+/* --- who reads what ------------------------------------------------------------------ */
+
+static bool refuse_held(struct session *session, int64_t document,
+                        const struct lease_holder *holder, struct error *error)
+{
+    struct library_document held;
+    if (!library_get_document(session->library, document, &held, error))
+        return false;
+    char who[64] = "a process elsewhere", since[64] = "";
+    if (holder->process > 0)
+        snprintf(who, sizeof who, "process %lld", (long long)holder->process);
+    time_t at = (time_t)holder->since;
+    struct tm local;
+    if (holder->since > 0 && localtime_r(&at, &local))
+        strftime(since, sizeof since, " since %Y-%m-%d %H:%M", &local);
+    error_set(error, ERROR_STORE,
+              "%.200s is being read by %s%s: wait until it has ended, or end it", held.name, who,
+              since);
+    library_document_free(&held);
+    return false;
+}
+
+bool session_take_document(struct session *session, int64_t document, struct lease **lease,
+                           struct error *error)
+{
+    struct lease_holder holder;
+    if (!lease_take(lease, session->folder, document, &holder, error))
+        return false;
+    return *lease || refuse_held(session, document, &holder, error);
 }
 
 /* --- states ---------------------------------------------------------------------- */

@@ -9,6 +9,7 @@
 #include "app/work/event.h"
 #include "app/work/place.h"
 #include "engine/forward.h"
+#include "store/lease.h"
 #include "store/library.h"
 #include "store/states.h"
 
@@ -19,10 +20,14 @@ struct session_options {
     const char *library; /* --library or NULL */
     const char *kernels; /* --kernels or NULL */
     unsigned threads;    /* --threads; 0: as many as the process may run on */
+    bool budget_given;   /* --budget */
+    int64_t budget;      /* of all states, bytes */
 };
 
 struct session {
     struct session_options options;
+    char *folder;                  /* of library and states */
+    const struct kernels *kernels; /* by name, or the fastest that run here */
     struct library *library;
     struct states *states;
 
@@ -41,6 +46,11 @@ struct session {
     void (*emit)(void *context, const struct event *event);
     void *emit_context;
     double last_progress; /* clock_seconds() of the last one sent */
+
+    bool budget_known; /* `budget` holds what options or configuration say */
+    int64_t budget;
+    bool thinned, over; /* the user was told that states were removed; that the budget
+                           is too small */
 };
 
 /* Options' texts are borrowed for the session's life. The library is opened at
@@ -60,6 +70,11 @@ bool session_known_model(struct session *session, int64_t *id, struct hash *fing
                          bool *known, struct error *error) WARN_UNUSED;
 
 bool session_cancelled(const struct session *session);
+
+/* Takes the lease of a document that is to be read or removed. ERROR_STORE, naming the
+ * holder, while another process has it. */
+bool session_take_document(struct session *session, int64_t document, struct lease **lease,
+                           struct error *error) WARN_UNUSED;
 
 void session_note(struct session *session, const char *format, ...) PRINTF_LIKE(2, 3);
 void session_progress(struct session *session, const struct event_progress *progress);

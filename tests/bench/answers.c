@@ -165,12 +165,11 @@ static void write_details(struct bench *bench, const json_t *question,
     for (size_t i = 0; i < result->source_count; i++) {
         const struct asking_source *s = &result->sources[i];
         json_array_append_new(
-            lanes,
-            json_pack("{s:I, s:s, s:b, s:b, s:f, s:f, s:I, s:f, s:f}", "section",
-                      (json_int_t)s->section, "answer", s->answer, "denied", (int)s->denied,
-                      "right", (int)is_right_part(bench, question, s->section), "log_probability",
-                      s->log_probability, "lowest", s->lowest, "tokens", (json_int_t)s->counted,
-                      "question_bits", s->question_bits, "rank_score", s->rank_score));
+            lanes, json_pack("{s:I, s:s, s:b, s:b, s:f, s:f, s:I, s:f}", "section",
+                             (json_int_t)s->section, "answer", s->answer, "denied", (int)s->denied,
+                             "right", (int)is_right_part(bench, question, s->section),
+                             "log_probability", s->log_probability, "lowest", s->lowest, "tokens",
+                             (json_int_t)s->counted, "rank_score", s->rank_score));
     }
     json_t *line = json_pack(
         "{s:O, s:O, s:s?, s:s?, s:f, s:I, s:o}", "question", json_object_get(question, "question"),

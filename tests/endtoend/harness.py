@@ -97,17 +97,19 @@ class Home:
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
         return path
 
-    def start(self, *arguments, program=None, cwd=None):
+    def start(self, *arguments, program=None, cwd=None, stdin=subprocess.DEVNULL):
         return subprocess.Popen(
-            [str(program or options.program), *map(word, arguments)], stdin=subprocess.DEVNULL,
+            [str(program or options.program), *map(word, arguments)], stdin=stdin,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.environment,
             cwd=cwd or self.folder, user=self.owner, group=self.owner)
 
-    def run(self, *arguments, program=None, cwd=None):
+    def run(self, *arguments, program=None, cwd=None, given=None):
+        """`given`: bytes for its standard input."""
         begun = time.monotonic()
-        process = self.start(*arguments, program=program, cwd=cwd)
+        process = self.start(*arguments, program=program, cwd=cwd,
+                             stdin=subprocess.DEVNULL if given is None else subprocess.PIPE)
         try:
-            out, err = process.communicate(timeout=PATIENCE)
+            out, err = process.communicate(input=given, timeout=PATIENCE)
         except subprocess.TimeoutExpired:
             process.kill()
             out, err = process.communicate()

@@ -1,19 +1,20 @@
 """The installed program, apart from the source tree, finds what came with it."""
 
 import pathlib
+import re
 import shutil
 import subprocess
 import unittest
 
 import harness
-from harness import BUNDLED, SAMPLE, SOURCE
+from harness import BUNDLED, SAMPLE
 
 
 class Install(harness.Test):
     @classmethod
     def setUpClass(cls):
-        if not (SOURCE / "docs" / "tidemark.1").exists() or not BUNDLED.exists():
-            raise unittest.SkipTest("no man page or no bundled model to install")
+        if not BUNDLED.exists():
+            raise unittest.SkipTest("no bundled model to install")
         cls.place = harness.Home()
         cls.addClassCleanup(cls.place.remove)
         cls.prefix = cls.place.folder / "prefix"
@@ -64,6 +65,9 @@ class Install(harness.Test):
         names = {str(path.relative_to(self.prefix)) for path in self.prefix.rglob("*")
                  if path.is_file()}
         for name in ("bin/tidemark", "share/man/man1/tidemark.1",
+                     "share/bash-completion/completions/tidemark",
+                     "share/zsh/site-functions/_tidemark",
+                     "share/fish/vendor_completions.d/tidemark.fish",
                      "share/tidemark/models/" + BUNDLED.name,
                      "share/tidemark/samples/" + SAMPLE.name):
             self.assertIn(name, names)
@@ -73,6 +77,29 @@ class Install(harness.Test):
             self.assertEqual(installed.read_bytes(), source.read_bytes())
         program = (self.prefix / "bin/tidemark").stat()
         self.assertEqual(program.st_mode & 0o777, 0o755)
+        for shell, name in (("bash", "share/bash-completion/completions/tidemark"),
+                            ("zsh", "share/zsh/site-functions/_tidemark"),
+                            ("fish", "share/fish/vendor_completions.d/tidemark.fish")):
+            printed = self.good(self.home(), "completions", shell).raw_out
+            self.assertEqual((self.prefix / name).read_bytes(), printed)
+
+    def test_manual_page(self):
+        page = self.prefix / "share/man/man1/tidemark.1"
+        if not shutil.which("mandoc"):
+            self.skipTest("no mandoc here")
+        lint = subprocess.run(["mandoc", "-T", "lint", "-W", "warning", str(page)],
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        self.assertEqual((lint.returncode, lint.stdout), (0, b""))
+        shown = subprocess.run(["mandoc", "-T", "ascii", "-O", "width=78", str(page)], check=True,
+                               stdout=subprocess.PIPE).stdout.decode()
+        shown = re.sub(".\b", "", shown)  # letters struck over
+        user = self.home()
+        commands = re.findall("(?m)^  ([a-z]+) ", self.good(user, "help").out.split("Options")[0])
+        self.assertIn("completions", commands)
+        for command in commands:
+            self.assertRegex(shown, "(?m)^ +tidemark " + command)
+            for option in re.findall("--[a-z-]+", self.good(user, "help", command).out):
+                self.assertIn(option, shown)
 
 
 if __name__ == "__main__":

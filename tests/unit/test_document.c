@@ -31,7 +31,7 @@ static struct document_reader *open_file(const char *name, size_t block)
 {
     struct error error = {0};
     struct document_reader *reader;
-    if (!document_open_in_blocks(&reader, name, block, &error))
+    if (!document_open_in_blocks(&reader, name, NULL, block, &error))
         fail_msg("%s", error.text);
     return reader;
 }

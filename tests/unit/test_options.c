@@ -157,6 +157,23 @@ static void test_ranges_include_their_ends(void **state)
     line_free(&line);
 }
 
+static void test_sizes(void **state)
+{
+    (void)state;
+    struct line line;
+    line_parse(&line, WORDS("gc", "--budget", "1.5G"));
+    assert_true(line.ok);
+    assert_int_equal(line.options.budget, INT64_C(3) << 29);
+    line_free(&line);
+    line_parse(&line, WORDS("gc"));
+    assert_int_equal(line.options.budget, -1);
+    line_free(&line);
+    static const char *const bad[] = {"", "-1", "G", "1X", "1 G", "9e9", "99999999999T", "nan"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_refused(WORDS("gc", "--budget", bad[i]), "a size is needed");
+    assert_refused(WORDS("ls", "--budget", "1G"), "`tidemark ls` has no option --budget");
+}
+
 static void test_unknown_names_suggest(void **state)
 {
     (void)state;
@@ -192,6 +209,20 @@ static void test_arguments_are_counted(void **state)
     assert_refused(WORDS("help", "a", "b"), "\"b\" is too much");
 }
 
+/* One line of ASCII: a sentence or more, or the beginning of none. */
+static void assert_sound_text(const char *text, bool sentences)
+{
+    size_t size = strlen(text), quotes = 0;
+    assert_true(size > 1);
+    for (size_t i = 0; i < size; i++) {
+        assert_in_range(text[i], ' ', '~');
+        quotes += text[i] == '`';
+    }
+    assert_int_equal(quotes % 2, 0);
+    assert_int_equal(text[size - 1] == '.', sentences);
+    assert_int_equal(text[0] >= 'A' && text[0] <= 'Z', sentences);
+}
+
 /* Each option is of some command, has help, and no letter or name is given twice. */
 static void test_table_is_sound(void **state)
 {
@@ -201,6 +232,12 @@ static void test_table_is_sound(void **state)
         assert_true(a->help && *a->help);
         assert_int_equal(a->kind == OPTIONS_FLAG, a->argument == NULL);
         assert_true(a->offset < sizeof(struct options));
+        assert_true(a->kind == OPTIONS_COUNT || a->kind == OPTIONS_REAL ||
+                    a->kind == OPTIONS_BYTES || (a->low == 0 && a->high == 0));
+        assert_true(a->kind == OPTIONS_FLAG || a->kind == OPTIONS_STRING || a->high > a->low);
+        assert_sound_text(a->help, false);
+        if (a->detail)
+            assert_sound_text(a->detail, true);
         for (const struct options_entry *b = a + 1; b->name; b++) {
             assert_string_not_equal(a->name, b->name);
             assert_true(a->letter == 0 || a->letter != b->letter);
@@ -210,6 +247,9 @@ static void test_table_is_sound(void **state)
         struct error error;
         assert_true(options_commands[i].least <= options_commands[i].most);
         assert_int_equal(options_find_command(options_commands[i].name, &error), i);
+        assert_sound_text(options_commands[i].summary, false);
+        if (*options_commands[i].detail)
+            assert_sound_text(options_commands[i].detail, true);
     }
 }
 
@@ -243,6 +283,7 @@ int main(void)
         cmocka_unit_test(test_help_needs_no_arguments),
         cmocka_unit_test(test_numbers_are_strict),
         cmocka_unit_test(test_ranges_include_their_ends),
+        cmocka_unit_test(test_sizes),
         cmocka_unit_test(test_unknown_names_suggest),
         cmocka_unit_test(test_options_belong_to_commands),
         cmocka_unit_test(test_arguments_are_counted),

@@ -1,0 +1,67 @@
+#include "app/work/json.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+static atomic_bool exhausted; /* an allocation of jansson's failed */
+
+static void *allocate(size_t size)
+{
+    void *memory = malloc(size);
+    if (!memory)
+        atomic_store(&exhausted, true);
+    return memory;
+}
+
+void json_prepare(void)
+{
+    json_set_alloc_funcs(allocate, free);
+}
+
+bool json_exhausted(void)
+{
+    return atomic_exchange(&exhausted, false);
+}
+
+/* DEL is the one control character that jansson's ASCII leaves as it is. */
+static bool append(struct buffer *out, const char *text, size_t size, struct error *error)
+{
+    const char *end = text + size;
+    for (const char *del; (del = memchr(text, 0x7F, (size_t)(end - text))); text = del + 1)
+        if (!buffer_append(out, text, (size_t)(del - text), error) ||
+            !buffer_append_text(out, "\\u007F", error))
+            return false;
+    return buffer_append(out, text, (size_t)(end - text), error);
+}
+
+struct dump {
+    struct buffer *out;
+    struct error *error;
+    bool ok;
+};
+
+/* Jansson does not look at every result. */
+static int take(const char *text, size_t size, void *context)
+{
+    struct dump *dump = context;
+    dump->ok = dump->ok && append(dump->out, text, size, dump->error);
+    return dump->ok ? 0 : -1;
+}
+
+bool json_text(struct buffer *out, json_t *value, struct error *error)
+{
+    struct dump dump = {.out = out, .error = error, .ok = value != NULL};
+    size_t before = out->size;
+    if (value && json_dump_callback(value, take, &dump, JSON_ENSURE_ASCII | JSON_REAL_PRECISION(9)))
+        dump.ok = false;
+    json_decref(value);
+    if (json_exhausted())
+        dump.ok = false;
+    if (dump.ok)
+        return true;
+    out->size = before;
+    if (out->data)
+        out->data[before] = '\0';
+    return error_out_of_memory(error);
+}
