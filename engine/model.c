@@ -201,6 +201,11 @@ static bool bind_tensors(struct model *model, struct error *error)
     if (gguf_find_tensor(model->file, "output.weight") &&
         !bind_matrix(&model->output, model->file, "output.weight", V, E, error))
         return false;
+    /* Each of these numbers is to come from the file. */
+    if (small_floats(shape) > gguf_map(model->file)->size)
+        return error_set(error, ERROR_MODEL,
+                         "%s is too small for the shape that it claims: get it again",
+                         gguf_path(model->file));
     model->layers = calloc(shape->layers, sizeof *model->layers);
     model->small = calloc(small_floats(shape), sizeof *model->small);
     if (!model->layers || !model->small)

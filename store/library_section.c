@@ -192,6 +192,9 @@ bool library_get_section(struct library *library, int64_t document, int64_t ordi
     if (ok && !found)
         ok = error_set(error, ERROR_INPUT, "document %lld has no section %lld", (long long)document,
                        (long long)ordinal + 1);
+    /* An index that does not fit its table finds another. */
+    if (ok && section->ordinal != ordinal)
+        ok = db_damaged(&library->db, "an index does not fit its table", error);
     ok = ok && check_text(library, parts, section, error);
     if (!ok)
         library_section_free(section);

@@ -195,7 +195,8 @@ static bool find_next(struct verification *verification, int64_t *id, bool *foun
     db_bind_int(&query, *id);
     *found = db_row(&query);
     if (*found)
-        *id = db_get_int(&query, INT64_MIN, INT64_MAX);
+        *id = db_get_int(&query, *id, INT64_MAX); /* damaged pages may give any */
+    *found = *found && db_ok(&query);
     return db_report_finish(&verification->report, &query, error);
 }
 
