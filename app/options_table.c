@@ -132,7 +132,7 @@ const struct options_command_entry options_commands[OPTIONS_COMMANDS] = {
                       .arguments = "FILE",
                       .summary = "measure how well and how fast the model reads a text",
                       .detail = "Bits per byte and tokens a second, in all and by position in the "
-                                "document. The library is left alone.",
+                                "document. Nothing of it is kept in the library.",
                       .least = 1,
                       .most = 1,
                       .first = OPTIONS_FORM_FILE},

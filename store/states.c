@@ -188,6 +188,18 @@ static bool take_row(struct db_query *query, struct states_row *row, bool *found
     return false;
 }
 
+static bool same_chain(const struct states_place *a, const struct states_place *b)
+{
+    return a->document == b->document && hash_equal(&a->model, &b->model) && a->kind == b->kind;
+}
+
+/* An index that does not fit its table finds the state of another place, which may be
+ * another model's. */
+static bool check_place(const struct states *states, bool fits, struct error *error)
+{
+    return fits || db_damaged(&states->db, "an index does not fit its table", error);
+}
+
 static bool find_row(struct states *states, const struct states_place *place,
                      struct states_row *row, bool *found, struct error *error)
 {
@@ -198,7 +210,12 @@ static bool find_row(struct states *states, const struct states_place *place,
     db_bind_hash(&query, &place->model);
     db_bind_int(&query, place->kind);
     db_bind_int(&query, place->section);
-    return take_row(&query, row, found, error);
+    if (!take_row(&query, row, found, error))
+        return false;
+    const struct states_place *at = &row->info.place;
+    bool fits = !*found || (same_chain(at, place) && at->section == place->section);
+    *found = *found && fits;
+    return check_place(states, fits, error);
 }
 
 bool states_look(struct states *states, const struct states_place *place, struct states_info *info,
@@ -223,9 +240,13 @@ bool states_nearest_prefix(struct states *states, int64_t document, const struct
     db_bind_int(&query, STATES_PREFIX);
     db_bind_int(&query, section);
     struct states_row row;
+    struct states_place asked = {document, *model, STATES_PREFIX, section};
     bool ok = take_row(&query, &row, found, error);
+    bool fits =
+        !*found || (same_chain(&row.info.place, &asked) && row.info.place.section <= asked.section);
+    *found = *found && fits;
     *info = row.info;
-    return ok;
+    return ok && check_place(states, fits, error);
 }
 
 bool states_each(struct states *states, int64_t document, const struct hash *model,

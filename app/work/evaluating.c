@@ -1,9 +1,11 @@
 #include "app/work/evaluating.h"
 
+#include "app/work/ingest.h"
 #include "base/clock.h"
 #include "document/document.h"
 
 #include <stdlib.h>
+#include <strings.h>
 
 enum { PIECE = 256 }; /* tokens between two looks at the clock */
 
@@ -137,6 +139,8 @@ bool evaluating_run(struct session *session, const char *path, const char *encod
     struct evaluation ev = {.session = session, .result = result};
     struct document_reader *reader;
     *result = (struct evaluating_result){0};
+    if (encoding && strcasecmp(encoding, INGEST_FIND_OUT) == 0)
+        encoding = NULL;
     if (!document_open(&reader, path, encoding, session->cancel, error))
         return false;
     bool ok = session_need_model(session, error);

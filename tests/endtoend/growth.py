@@ -18,13 +18,6 @@ class Growth(harness.Test):
         self.good(other, "read", path, "--as", name, "--quiet", *arguments)
         return checkpoints(other, name)
 
-    def wait_for(self, condition, what):
-        for _ in range(int(harness.PATIENCE / 0.05)):
-            if condition():
-                return
-            time.sleep(0.05)
-        self.fail("waited in vain for " + what)
-
     def sections(self, user, name):
         listed = user.run("ls", "--json")
         rows = [row for row in listed.lines if row["name"] == name] if listed.code == 0 else []
@@ -226,6 +219,18 @@ class Encodings(Growth):
                     "\n## Отлив\n\nВода уходит.\n").encode(name if name != "utf-16" else "utf-16-le"))
                 self.good(user, "read", path, "--no-model")
                 self.assertIn("Вода уходит.", self.text(user, name))
+
+    def test_forgotten(self):
+        """`auto` finds out anew, also for a document whose encoding was given before."""
+        user = self.tiny_home("mamba")
+        path = user.write("a.txt", "Schöne Grüße aus Köln.\n".encode())
+        self.good(user, "read", path, "--no-model", "--encoding", "latin1")
+        self.assertIn("SchÃ¶ne", self.text(user, "a"))
+        self.good(user, "read", path, "--no-model")
+        self.assertIn("SchÃ¶ne", self.text(user, "a"))
+        self.good(user, "read", path, "--no-model", "--encoding", "auto")
+        self.assertIn("Schöne", self.text(user, "a"))
+        self.good(user, "eval", path, "--encoding", "auto", "--quiet")
 
     def test_a_guess_is_said(self):
         user = self.tiny_home("mamba")

@@ -141,6 +141,13 @@ class Test(unittest.TestCase):
         self.assertEqual(result.code, 0, result)
         return result
 
+    def wait_for(self, condition, what):
+        for _ in range(int(PATIENCE / 0.05)):
+            if condition():
+                return
+            time.sleep(0.05)
+        self.fail("waited in vain for " + what)
+
     def assert_refused(self, result, code):
         """One line that says so, and nothing else."""
         codes = (code,) if isinstance(code, int) else code

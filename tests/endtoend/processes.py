@@ -11,13 +11,6 @@ from harness import STORE, book, checkpoints
 
 
 class Processes(harness.Test):
-    def wait_for(self, condition, what):
-        for _ in range(int(harness.PATIENCE / 0.05)):
-            if condition():
-                return
-            time.sleep(0.05)
-        self.fail("waited in vain for " + what)
-
     def holder(self, user, path):
         """A process that has read the file and holds on to it."""
         process = user.start("read", "--follow", "--quiet", path)
