@@ -356,14 +356,39 @@ static bool prepare_to_undo(struct db *db, struct error *error)
     return db_finish(&query, error);
 }
 
-bool db_begin(struct db *db, struct error *error)
+static bool begin(struct db *db, struct error *error)
 {
     struct db_query query;
-    db_rollback(db); /* what an earlier call could not undo */
     if (!prepare_to_undo(db, error))
         return false;
     db_prepare(&query, db, "begin writing", "BEGIN IMMEDIATE");
     return db_run(&query, error);
+}
+
+/* Where SQLite undoes a transaction by itself for lack of memory, FTS5 (up to 3.40 at
+ * least) may take totals that it could not read for zeros, and would write them with
+ * the next change. An ordinary undoing makes it read them again. */
+static bool forget(struct db *db, struct error *error)
+{
+    if (db->kind->forgetting) {
+        struct db_query query;
+        if (!begin(db, error))
+            return false;
+        db_prepare(&query, db, "begin writing", db->kind->forgetting);
+        bool ok = db_run(&query, error);
+        db_rollback(db);
+        if (!ok)
+            return false;
+    }
+    db->undone = false;
+    return true;
+}
+
+bool db_begin(struct db *db, struct error *error)
+{
+    if (!sqlite3_get_autocommit(db->handle))
+        db_rollback(db); /* what an earlier call could not undo */
+    return (!db->undone || forget(db, error)) && begin(db, error);
 }
 
 bool db_commit(struct db *db, struct error *error)
@@ -378,8 +403,10 @@ bool db_commit(struct db *db, struct error *error)
 
 void db_rollback(struct db *db)
 {
-    if (sqlite3_get_autocommit(db->handle))
+    if (sqlite3_get_autocommit(db->handle)) {
+        db->undone = true;
         return;
+    }
     /* A rollback that fails leaves nothing to do: closing undoes it too. */
     struct db_query query;
     db_prepare(&query, db, "undo what was written", rollback);

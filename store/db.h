@@ -34,6 +34,8 @@ struct db_kind {
                                            from version i to i + 1 */
     const char *const *before_creation; /* NULL-ended pragmas for a file to be made */
     const char *const *for_connection;  /* NULL-ended pragmas for every connection */
+    const char *forgetting; /* NULL, or a statement that changes nothing, and whose undoing
+                               has virtual tables forget what they keep in memory */
 };
 
 /* Statements stay prepared, known by the address of their text: SQL given to
@@ -52,6 +54,7 @@ struct db {
     const struct db_kind *kind;
     struct db_cached cache[DB_CACHE_SIZE];
     size_t cached;
+    bool undone; /* by SQLite itself, in the middle of a transaction */
 };
 
 /* Opens kind->file in the folder, making both where absent (0700, 0600). A file

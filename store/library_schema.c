@@ -217,4 +217,6 @@ const struct db_kind library_schema_kind = {
     .upgrades = upgrades,
     .before_creation = before_creation,
     .for_connection = for_connection,
+    .forgetting = "INSERT INTO search (search, rowid, title, text)"
+                  " SELECT 'delete', id, title, text FROM section WHERE 0",
 };

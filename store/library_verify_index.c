@@ -162,11 +162,49 @@ static bool compare_through_table(struct words *words, struct db *db, struct db_
     return run(db, report, "DROP TABLE temp.entries", &dropped, ok ? error : NULL) && ok;
 }
 
+/* --- the index's own count --------------------------------------------------- */
+
+/* SQLite's variable-length number: big-endian, seven bits a byte. Counts that are of
+ * interest here have no more than four. */
+static int64_t first_number(const unsigned char *bytes, size_t size)
+{
+    int64_t number = 0;
+    for (size_t i = 0; i < size && i < 4; i++) {
+        number = number << 7 | (bytes[i] & 127);
+        if (bytes[i] < 128)
+            return number;
+    }
+    return -1;
+}
+
+/* FTS5 keeps its totals in row 1 of its data: the count of rows first. Ranking and
+ * removing rest on them. */
+static bool check_count(struct db *db, struct db_report *report, struct error *error)
+{
+    struct db_query query;
+    db_prepare(&query, db, doing,
+               "SELECT (SELECT count(*) FROM section),"
+               " coalesce((SELECT block FROM search_data WHERE id = 1), x'')");
+    if (db_row(&query)) {
+        size_t size;
+        int64_t sections = db_get_count(&query);
+        const void *bytes = db_peek_blob(&query, &size);
+        int64_t counted = size > 0 ? first_number(bytes, size) : 0;
+        if (db_ok(&query) && counted >= 0 && counted != sections)
+            db_report(report, "%s: the full-text index counts %lld sections, there are %lld",
+                      db->kind->file, (long long)counted, (long long)sections);
+    }
+    return db_report_finish(report, &query, error);
+}
+
 bool library_verify_index(struct db *db, struct db_report *report, struct error *error)
 {
     struct words words = {0};
+    int64_t before = report->problems;
     db_report_kind(report);
     bool ok = make_tokenizer(&words, db, error) && compare_through_table(&words, db, report, error);
+    if (ok && report->problems == before)
+        ok = check_count(db, report, error);
     if (words.tokenizer)
         words.functions.xDelete(words.tokenizer);
     return ok;

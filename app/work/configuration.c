@@ -131,6 +131,8 @@ bool configuration_read(struct configuration *configuration, struct error *error
     if (parser.file) {
         ok = parse(&parser, error);
         fclose(parser.file);
+    } else if (errno == ENOMEM) {
+        ok = error_out_of_memory(error);
     } else if (errno != ENOENT && errno != ENOTDIR) {
         ok = error_set(error, ERROR_USAGE, "cannot read %s: %s", path.data, strerror(errno));
     }

@@ -96,6 +96,7 @@ static const struct damage damages[] = {
      " SELECT 'delete', id, title, text FROM section WHERE id = 1",
      "the full-text index holds", 1},
     {"UPDATE section SET title = 'B title' WHERE id = 1", "full-text index", 1},
+    {"UPDATE search_data SET block = x'000000' WHERE id = 1", "index counts 0 sections", 1},
     {"UPDATE search_data SET block = zeroblob(40) WHERE id > 10", "the full-text index holds", 1},
     {"UPDATE search_config SET v = 99 WHERE k = 'version'", "check the full-text index", 3},
     {"DELETE FROM search_data", "library.db is damaged", 2},
