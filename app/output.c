@@ -1,6 +1,5 @@
 #include "app/output.h"
 
-#include "app/work/json.h"
 #include "base/utf8.h"
 #include "base/visible.h"
 

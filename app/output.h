@@ -14,9 +14,7 @@
 #ifndef TIDEMARK_APP_OUTPUT_H
 #define TIDEMARK_APP_OUTPUT_H
 
-#include "base/buffer.h"
-
-#include <jansson.h>
+#include "app/work/json.h"
 
 struct output {
     struct buffer text;

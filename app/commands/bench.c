@@ -46,7 +46,7 @@ static void print_json(struct output *out, const struct bench_job *job)
                   "state_bytes", (json_int_t)result->state_bytes);
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         if (json)
-            json_object_set_new(json, numbers[i].key, output_json_real(numbers[i].value, true));
+            json_put(json, numbers[i].key, output_json_real(numbers[i].value, true));
     output_json(out, json);
 }
 

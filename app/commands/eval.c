@@ -38,7 +38,7 @@ static void print_json(struct output *out, const struct eval_job *job)
     const struct evaluating_result *result = &job->result;
     json_t *spans = json_array();
     for (size_t i = 0; i < result->span_count; i++)
-        json_array_append_new(spans, span_json(&result->spans[i]));
+        json_append(spans, span_json(&result->spans[i]));
     output_json(out, json_pack("{s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o}", "path",
                                output_json_text(job->options->arguments[0]), "source_bytes",
                                (json_int_t)result->source_bytes, "bytes", (json_int_t)result->bytes,

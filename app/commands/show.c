@@ -27,10 +27,10 @@ static json_t *checkpoints_json(const struct listing_section *section)
     json_t *array = json_array();
     for (size_t i = 0; i < section->checkpoint_count; i++) {
         const struct listing_checkpoint *checkpoint = &section->checkpoints[i];
-        json_array_append_new(
-            array, json_pack("{s:s, s:I, s:s}", "kind",
-                             checkpoint->kind == STATES_PREFIX ? "prefix" : "section", "token",
-                             (json_int_t)checkpoint->token, "hash", checkpoint->hash));
+        json_append(array,
+                    json_pack("{s:s, s:I, s:s}", "kind",
+                              checkpoint->kind == STATES_PREFIX ? "prefix" : "section", "token",
+                              (json_int_t)checkpoint->token, "hash", checkpoint->hash));
     }
     return array;
 }
@@ -45,7 +45,7 @@ static json_t *section_json(const struct listing_section *section, bool several)
                   section->tokens < 0 ? json_null() : json_integer(section->tokens), "checkpoints",
                   checkpoints_json(section));
     if (json && several)
-        json_object_set_new(json, "source", json_integer(section->source));
+        json_put(json, "source", json_integer(section->source));
     return json;
 }
 
@@ -53,7 +53,7 @@ static void print_json(struct output *out, const struct listing_document *docume
 {
     json_t *sections = json_array();
     for (int64_t i = 0; i < document->sections; i++)
-        json_array_append_new(sections, section_json(&document->outline[i], document->sources > 1));
+        json_append(sections, section_json(&document->outline[i], document->sources > 1));
     output_json(out, json_pack("{s:I, s:o, s:o, s:o}", "id", (json_int_t)document->id, "name",
                                output_json_text(document->name), "path",
                                output_json_text(document->path), "sections", sections));

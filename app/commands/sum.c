@@ -60,10 +60,10 @@ static json_t *parts_json(const struct sum_job *job)
     json_t *parts = json_array();
     for (size_t i = 0; i < job->result.part_count; i++) {
         const struct summarizing_part *part = &job->result.parts[i];
-        json_array_append_new(
-            parts, json_pack("{s:I, s:o, s:o, s:b}", "section", (json_int_t)part->section + 1,
-                             "title", output_json_text(title_of(job, part->section)), "summary",
-                             output_json_text(part->text), "kept", (int)part->kept));
+        json_append(parts,
+                    json_pack("{s:I, s:o, s:o, s:b}", "section", (json_int_t)part->section + 1,
+                              "title", output_json_text(title_of(job, part->section)), "summary",
+                              output_json_text(part->text), "kept", (int)part->kept));
     }
     return parts;
 }

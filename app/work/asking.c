@@ -443,10 +443,10 @@ static json_t *quotes_json(struct session *session, const struct asking_options 
             json_pack("{s:s, s:b, s:o}", "text", quote->text, "verified", (int)quote->verified,
                       "section", section_json(session, options->document, quote->section));
         if (quote->verified) {
-            json_object_set_new(json, "page", json_integer((json_int_t)quote->page));
-            json_object_set_new(json, "line", json_integer((json_int_t)quote->line));
+            json_put(json, "page", json_integer((json_int_t)quote->page));
+            json_put(json, "line", json_integer((json_int_t)quote->line));
         }
-        json_array_append_new(quotes, json);
+        json_append(quotes, json);
     }
     return quotes;
 }
@@ -460,10 +460,10 @@ static json_t *sources_json(const struct asking_result *result, bool saved)
             continue;
         char hex[HASH_HEX_SIZE];
         hash_to_hex(hex, &source->hash);
-        json_array_append_new(
-            sources, json_pack("{s:I, s:s, s:I, s:s}", "section", (json_int_t)source->section + 1,
-                               "kind", source->kind == STATES_PREFIX ? "prefix" : "section",
-                               "token", (json_int_t)source->token, "hash", hex));
+        json_append(sources,
+                    json_pack("{s:I, s:s, s:I, s:s}", "section", (json_int_t)source->section + 1,
+                              "kind", source->kind == STATES_PREFIX ? "prefix" : "section", "token",
+                              (json_int_t)source->token, "hash", hex));
     }
     return sources;
 }
@@ -481,6 +481,6 @@ json_t *asking_json(struct session *session, const struct asking_options *option
         (json_int_t)result->tokens_reread, "tokens_generated", (json_int_t)result->tokens_generated,
         "seconds", result->seconds);
     if (json && options->as_of >= 0)
-        json_object_set_new(json, "as_of", json_integer((json_int_t)options->as_of + 1));
+        json_put(json, "as_of", json_integer((json_int_t)options->as_of + 1));
     return json;
 }

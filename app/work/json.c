@@ -19,6 +19,18 @@ void json_prepare(void)
     json_set_alloc_funcs(allocate, free);
 }
 
+void json_append(json_t *array, json_t *value)
+{
+    if (json_array_append_new(array, value) != 0)
+        atomic_store(&exhausted, true);
+}
+
+void json_put(json_t *object, const char *key, json_t *value)
+{
+    if (json_object_set_new(object, key, value) != 0)
+        atomic_store(&exhausted, true);
+}
+
 bool json_exhausted(void)
 {
     return atomic_exchange(&exhausted, false);

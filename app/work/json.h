@@ -12,6 +12,11 @@
 /* Once, before the first value is made. */
 void json_prepare(void);
 
+/* As json_array_append_new and json_object_set_new; a NULL value, which is what making
+ * one without memory gives, is remembered like a failed allocation. */
+void json_append(json_t *array, json_t *value);
+void json_put(json_t *object, const char *key, json_t *value);
+
 /* Whether an allocation of jansson's has failed since the last look. */
 bool json_exhausted(void);
 
