@@ -54,9 +54,13 @@ static void print_json(struct output *out, const struct listing_document *docume
     json_t *sections = json_array();
     for (int64_t i = 0; i < document->sections; i++)
         json_append(sections, section_json(&document->outline[i], document->sources > 1));
-    output_json(out, json_pack("{s:I, s:o, s:o, s:o}", "id", (json_int_t)document->id, "name",
-                               output_json_text(document->name), "path",
-                               output_json_text(document->path), "sections", sections));
+    output_json(
+        out,
+        json_pack("{s:I, s:o, s:o, s:o, s:o, s:I, s:o}", "id", (json_int_t)document->id, "name",
+                  output_json_text(document->name), "path", output_json_text(document->path),
+                  "encoding", output_json_text(document->encoding), "confidence",
+                  document->encoding ? json_integer(document->confidence) : json_null(),
+                  "invalid_bytes", (json_int_t)document->invalid_bytes, "sections", sections));
 }
 
 /* --- text -------------------------------------------------------------------------- */
@@ -97,6 +101,20 @@ static void add_row(struct output_table *table, const struct listing_document *d
     output_cell(table, text);
 }
 
+static void print_encoding(struct output *out, const struct listing_document *document)
+{
+    char count[QUANTITY_SIZE];
+    if (!document->encoding)
+        return;
+    output_line(out, document->encoding);
+    if (document->guessed)
+        output_format(out, " (a guess, %lld %% sure)", (long long)document->confidence);
+    if (document->invalid_bytes > 0)
+        output_format(out, ", %s bytes are broken and shown as U+FFFD",
+                      quantity_count(count, document->invalid_bytes));
+    output_format(out, "\n");
+}
+
 static void print_head(struct output *out, const struct listing_document *document)
 {
     char text[QUANTITY_SIZE];
@@ -105,7 +123,9 @@ static void print_head(struct output *out, const struct listing_document *docume
     output_line(out, document->path);
     if (document->sources > 1)
         output_format(out, " and %lld more", (long long)document->sources - 1);
-    output_format(out, "\n%s, %lld sections, ", quantity_bytes(text, document->bytes),
+    output_format(out, "\n");
+    print_encoding(out, document);
+    output_format(out, "%s, %lld sections, ", quantity_bytes(text, document->bytes),
                   (long long)document->sections);
     if (document->sections_read == 0)
         output_format(out, "not read by this model");

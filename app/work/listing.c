@@ -1,5 +1,7 @@
 #include "app/work/listing.h"
 
+#include "document/document.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,7 +44,20 @@ static bool copy_text(char **copy, const char *text, struct error *error)
     return *copy || error_out_of_memory(error);
 }
 
-static bool count_pages(struct session *session, struct listing_document *document,
+static void add_source(struct listing_document *document, struct library_source *source)
+{
+    if (source->pages > document->pages)
+        document->pages = source->pages;
+    document->invalid_bytes += source->invalid_bytes;
+    if (source->ordinal > 0)
+        return;
+    document->guessed = source->evidence == DOCUMENT_GUESSED;
+    document->confidence = source->confidence;
+    document->encoding = source->encoding;
+    source->encoding = NULL;
+}
+
+static bool add_sources(struct session *session, struct listing_document *document,
                         struct error *error)
 {
     if (!library_count_sources(session->library, document->id, &document->sources, error))
@@ -51,8 +66,7 @@ static bool count_pages(struct session *session, struct listing_document *docume
         struct library_source source;
         if (!library_get_source(session->library, document->id, i, &source, error))
             return false;
-        if (source.pages > document->pages)
-            document->pages = source.pages;
+        add_source(document, &source);
         library_source_free(&source);
     }
     return true;
@@ -76,7 +90,7 @@ static bool fill_document(struct session *session, const struct library_document
         document->mixed = reading->mixed;
     }
     return copy_text(&document->name, from->name, error) &&
-           copy_text(&document->path, from->path, error) && count_pages(session, document, error) &&
+           copy_text(&document->path, from->path, error) && add_sources(session, document, error) &&
            states_total_bytes(session->states, from->id, &document->state_bytes, error);
 }
 
@@ -87,6 +101,7 @@ void listing_document_free(struct listing_document *document)
     free(document->outline);
     free(document->name);
     free(document->path);
+    free(document->encoding);
     *document = (struct listing_document){0};
 }
 

@@ -40,6 +40,10 @@ struct listing_document {
     int64_t characters, bytes;
     int64_t sources;                 /* files */
     int64_t pages;                   /* the most that one of its files has */
+    char *encoding;                  /* of its first file; NULL: not noted */
+    bool guessed;                    /* that encoding is a guess ... */
+    int64_t confidence;              /* ... of so many percent */
+    int64_t invalid_bytes;           /* of all files, that became U+FFFD */
     int64_t state_bytes;             /* on disk, of all models */
     bool complete;                   /* text and outline are stored to the end */
     struct listing_section *outline; /* [sections]; NULL unless asked for */

@@ -237,6 +237,8 @@ class Encodings(Growth):
         path = user.write("guess.txt", (self.RUSSIAN * 3).encode("cp1251"))
         result = self.good(user, "read", path, "--no-model")
         self.assertRegex(result.err, r"windows-1251 \(\d+ % sure\)")
+        self.assertRegex(self.good(user, "show", "guess").out,
+                         r"(?m)^windows-1251 \(a guess, \d+ % sure\)$")
         self.assertIn("полная вода. Потом", self.text(user, "guess"))
 
     def test_unknown_name(self):
@@ -252,6 +254,8 @@ class Encodings(Growth):
         result = self.good(user, "read", path, "--no-model")
         self.assertRegex(result.err, r"2 bytes are not UTF-8")
         self.assertIn("\ufffd", self.text(user, "broken"))
+        shown = self.good(user, "show", "broken", "--json").json
+        self.assertEqual((shown["encoding"], shown["invalid_bytes"]), ("UTF-8", 2))
 
 
 if __name__ == "__main__":
