@@ -4,8 +4,10 @@
 #include "app/work/json.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static int help_run(const struct options *options)
 {
@@ -51,10 +53,19 @@ static int flush_stdout(int code)
     return command_print_error(&error);
 }
 
+/* Otherwise the first file that is opened would be taken for the one that is missing. */
+static void fill_standard_descriptors(void)
+{
+    for (int i = 0; i <= 2; i++)
+        if (fcntl(i, F_GETFD) < 0 && open("/dev/null", O_RDWR) != i)
+            _exit(ERROR_SYSTEM);
+}
+
 int main(int argc, char **argv)
 {
     struct options options;
     struct error error = {0};
+    fill_standard_descriptors();
     command_prepare_signals();
     json_prepare();
     if (!options_parse(&options, argc, argv, &error))

@@ -123,7 +123,7 @@ static bool open_file(struct source *source, const char *path, struct error *err
     source->standard = strcmp(path, "-") == 0;
     source->name = source->standard ? "standard input" : path;
     source->descriptor =
-        source->standard ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+        source->standard ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (source->descriptor < 0 && errno == ENOENT)
         return error_set(error, ERROR_INPUT, "there is no file %.500s: check the name", path);
     if (source->descriptor < 0 && errno == EACCES)
@@ -134,6 +134,12 @@ static bool open_file(struct source *source, const char *path, struct error *err
                          strerror(errno));
     if (S_ISDIR(status.st_mode))
         return error_set(error, ERROR_INPUT, "%.500s is a directory: name a file in it",
+                         source->name);
+    /* A file is opened twice, and what a pipe gave the first time would be missing. */
+    if (!source->standard && !S_ISREG(status.st_mode))
+        return error_set(error, ERROR_INPUT,
+                         "%.500s is not a regular file: give its text to standard input, and the "
+                         "file name -",
                          source->name);
     return true;
 }

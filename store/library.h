@@ -147,8 +147,8 @@ bool library_add_section(struct library *library, int64_t document,
                          const struct library_section *section, struct error *error) WARN_UNUSED;
 bool library_finish_document(struct library *library, int64_t document,
                              struct error *error) WARN_UNUSED;
-/* Drops the sections from `section` on, what was read of them and their summaries,
- * and opens the document for new ones; the normalizer is noted anew. */
+/* Drops the sections from `section` on, what was read of them, their summaries and that
+ * of the whole, and opens the document for new ones; the normalizer is noted anew. */
 bool library_cut_document(struct library *library, int64_t document, int64_t section,
                           int normalizer, struct error *error) WARN_UNUSED;
 /* Removes the document and all that hangs on it; its states are the caller's. */

@@ -104,7 +104,8 @@ static bool cut_rows(struct library *library, int64_t document, int64_t section,
                   document, section, error) ||
         !run_from(library, doing, "DELETE FROM section WHERE document = ? AND ordinal >= ?",
                   document, section, error) ||
-        !run_from(library, doing, "DELETE FROM summary WHERE document = ? AND section >= ?",
+        !run_from(library, doing,
+                  "DELETE FROM summary WHERE document = ? AND (section >= ? OR section < 0)",
                   document, section, error) ||
         !run_from(library, doing,
                   "DELETE FROM section_reading WHERE reading IN"

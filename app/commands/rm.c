@@ -4,6 +4,8 @@
 #include "app/work/listing.h"
 #include "app/work/upkeep.h"
 
+#include <string.h>
+
 struct rm_job {
     const char *key;
     struct listing_document document; /* as it was */
@@ -13,9 +15,18 @@ static bool run_job(struct session *session, void *context, struct error *error)
 {
     struct rm_job *job = context;
     int64_t id;
-    return listing_find(session, job->key, &id, NULL, error) &&
-           listing_document(session, id, false, &job->document, error) &&
-           upkeep_remove(session, id, error);
+    struct error unlisted;
+    if (!listing_find(session, job->key, &id, NULL, error))
+        return false;
+    /* Damage is no reason to keep it. */
+    if (!listing_document(session, id, false, &job->document, &unlisted)) {
+        listing_document_free(&job->document);
+        job->document =
+            (struct listing_document){.id = id, .name = strdup(job->key), .path = strdup("")};
+        if (!job->document.name || !job->document.path)
+            return error_out_of_memory(error);
+    }
+    return upkeep_remove(session, id, error);
 }
 
 static bool shred_job(struct session *session, void *context, struct error *error)

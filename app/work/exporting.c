@@ -200,7 +200,8 @@ static bool append_quote(struct exporting *ex, const json_t *json)
         !buffer_append_text(ex->out, "\n", ex->error) ||
         !append_lines(ex->out, "> ", text, ex->error))
         return false;
-    if (!quote.verified)
+    /* Where the library contradicts itself, or grows meanwhile. */
+    if (!quote.verified || quote.section >= ex->document.sections)
         return buffer_append_text(ex->out, ">\n> — *not in the document*\n", ex->error);
     return buffer_append_text(ex->out, ">\n> — § ", ex->error) &&
            append_inline(ex->out, ex->document.outline[quote.section].title, ex->error) &&

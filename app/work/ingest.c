@@ -3,10 +3,11 @@
 #include "document/document.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 /* Sections in one transaction: enough that commits cost nothing beside parsing,
  * few enough that the write-ahead log stays small. */
@@ -23,6 +24,7 @@ struct ingest {
     struct ingest_result *result;
     char **paths; /* [options->count], as the library knows them */
     bool known;   /* the document was there before */
+    bool added;   /* it is there now, by this run */
 
     /* Standard input can be read once only: it is opened to be checked, and stays
      * open with its first section until that is taken. */
@@ -118,8 +120,7 @@ static void name_from_path(char name[256], const char *path)
 struct search {
     struct ingest *in;
     struct hash begin;
-    int64_t found;    /* document, or 0 */
-    int64_t nameless; /* how many such texts there are */
+    int64_t found; /* document, or 0 */
     struct error *error;
     bool ok;
 };
@@ -131,7 +132,6 @@ static bool begins_alike(void *context, const struct library_document *document)
     if (strncmp(document->path, STANDARD_PREFIX STANDARD_NAME,
                 strlen(STANDARD_PREFIX STANDARD_NAME)) != 0)
         return true;
-    search->nameless++;
     if (document->sections == 0)
         return true;
     search->ok = library_get_section(search->in->session->library, document->id, 0, LIBRARY_OUTLINE,
@@ -164,12 +164,23 @@ static bool number_standard(struct ingest *in, size_t place, struct error *error
         library_source_free(&source);
         return true;
     }
-    if (search.nameless == 0)
-        return true;
-    free(*path);
-    if (asprintf(path, STANDARD_PREFIX STANDARD_NAME " %lld", (long long)search.nameless + 1) < 0)
-        *path = NULL;
-    return *path || error_out_of_memory(error);
+    for (long long number = 1;; number++) {
+        struct library_document taken;
+        bool is_taken;
+        free(*path);
+        if (asprintf(path,
+                     number > 1 ? STANDARD_PREFIX STANDARD_NAME " %lld"
+                                : STANDARD_PREFIX STANDARD_NAME,
+                     number) < 0)
+            *path = NULL;
+        if (!*path)
+            return error_out_of_memory(error);
+        if (!library_find_by_paths(library, (const char *const *)path, 1, &taken, &is_taken, error))
+            return false;
+        if (!is_taken)
+            return true;
+        library_document_free(&taken);
+    }
 }
 
 static bool find_document(struct ingest *in, struct library_document *found, struct error *error)
@@ -217,7 +228,9 @@ static bool take_lease(struct ingest *in, int64_t document, struct error *error)
 
 static bool same_section(const struct library_section *a, const struct library_section *b)
 {
-    return a->source == b->source && a->level == b->level && a->part == b->part &&
+    return a->map_size == b->map_size &&
+           (a->map_size == 0 || memcmp(a->map, b->map, a->map_size) == 0) &&
+           a->source == b->source && a->level == b->level && a->part == b->part &&
            a->begin_byte == b->begin_byte && a->end_byte == b->end_byte && a->line == b->line &&
            a->page == b->page && hash_equal(&a->text_hash, &b->text_hash) &&
            strcmp(a->title, b->title) == 0;
@@ -240,7 +253,7 @@ static bool keep_or_cut(struct ingest *in, const struct library_section *fresh, 
     if (in->ordinal < in->stored) {
         struct library_section old;
         if (!library_get_section(in->session->library, in->result->document, in->ordinal,
-                                 LIBRARY_OUTLINE, &old, error))
+                                 LIBRARY_MAP, &old, error))
             return false;
         bool same = same_section(&old, fresh);
         library_section_free(&old);
@@ -255,12 +268,12 @@ static bool keep_or_cut(struct ingest *in, const struct library_section *fresh, 
     return true;
 }
 
-/* Nobody else can write while a transaction is open, so it is not kept open while
- * this process waits for somebody to write into its standard input. */
-static bool input_waits(void)
+/* Nobody else can write while a transaction is open, so it is not kept open where this
+ * process may have to wait for somebody to write into its standard input. */
+static bool may_wait(const struct ingest *in)
 {
-    struct pollfd input = {.fd = 0, .events = POLLIN};
-    return poll(&input, 1, 0) > 0;
+    struct stat status;
+    return in->standard && (fstat(STDIN_FILENO, &status) != 0 || !S_ISREG(status.st_mode));
 }
 
 static bool take_section(struct ingest *in, int64_t source, const struct document_section *section,
@@ -291,7 +304,7 @@ static bool take_section(struct ingest *in, int64_t source, const struct documen
         return false;
     in->ordinal++;
     bool full = ++in->pending >= SECTIONS_PER_COMMIT;
-    return full || (in->standard && !input_waits()) ? commit(in, error) : true;
+    return full || may_wait(in) ? commit(in, error) : true;
 }
 
 static bool take_and_report(struct ingest *in, int64_t source,
@@ -444,7 +457,8 @@ static bool add_document(struct ingest *in, struct error *error)
             return false;
     }
     in->result->changed = true;
-    return take_lease(in, *id, error) && commit(in, error);
+    in->added = take_lease(in, *id, error) && commit(in, error);
+    return in->added;
 }
 
 /* A document that could not be taken in leaves nothing behind. */
@@ -487,16 +501,22 @@ static bool check_sources(struct ingest *in, struct error *error)
 }
 
 /* Takes the document and prepares to bring it up to date. */
-static bool begin_update(struct ingest *in, const struct library_document *found, bool *unchanged,
-                         struct error *error)
+static bool begin_update(struct ingest *in, int64_t id, bool *unchanged, struct error *error)
 {
+    struct library_document found;
     *unchanged = false;
-    in->result->document = found->id;
-    in->stored = found->sections;
-    if (!take_lease(in, found->id, error))
+    in->result->document = id;
+    /* Who had the lease before may have changed the document since it was found. */
+    if (!take_lease(in, id, error) ||
+        !library_get_document(in->session->library, id, &found, error))
         return false;
-    bool current = found->normalizer == DOCUMENT_NORMALIZER;
-    if (found->complete && current && !is_unchanged(in, unchanged, error))
+    const char *name = in->options->name;
+    if (name && strcmp(name, found.name) != 0)
+        session_note(in->session, "in the library already as %.200s: that name stays", found.name);
+    in->stored = found.sections;
+    bool current = found.normalizer == DOCUMENT_NORMALIZER, complete = found.complete;
+    library_document_free(&found);
+    if (complete && current && !is_unchanged(in, unchanged, error))
         return false;
     if (*unchanged) {
         in->result->kept = in->stored;
@@ -524,15 +544,16 @@ static bool find_or_add(struct ingest *in, bool *unchanged, struct error *error)
     if (!in->known) {
         /* Another process may add the same files just now: looked for again while
          * nobody else can write. */
-        if (!check_sources(in, error) || !begin(in, error) || !find_document(in, &found, error))
+        if (!check_sources(in, error) || !begin(in, error) || !find_nameless(in, error) ||
+            !find_document(in, &found, error))
             return false;
         if (!in->known)
             return add_document(in, error);
         undo(in);
     }
-    bool ok = begin_update(in, &found, unchanged, error);
+    int64_t id = found.id;
     library_document_free(&found);
-    return ok;
+    return begin_update(in, id, unchanged, error);
 }
 
 bool ingest_run(struct session *session, const struct ingest_options *options,
@@ -545,7 +566,7 @@ bool ingest_run(struct session *session, const struct ingest_options *options,
               (unchanged || take_all(&in, error));
     if (!ok) {
         undo(&in);
-        if (!in.known && result->document && error->kind != ERROR_INTERRUPTED)
+        if (in.added && error->kind != ERROR_INTERRUPTED)
             forget(&in);
         if (!options->held)
             lease_release(result->lease);

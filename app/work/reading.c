@@ -501,7 +501,7 @@ static bool read_once(struct session *session, const struct reading_options *opt
 static void add_pass(struct reading_result *result, const struct reading_result *pass, bool ok)
 {
     struct reading_result sum = ok && pass->sections > 0 ? *pass : *result;
-    sum.document = pass->document;
+    sum.document = pass->document ? pass->document : result->document;
     sum.followed = result->followed || ok;
     sum.tokens_read = result->tokens_read + pass->tokens_read;
     sum.seconds = result->seconds + pass->seconds;

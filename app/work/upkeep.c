@@ -7,6 +7,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* --- the budget ------------------------------------------------------------------------ */
@@ -89,12 +90,51 @@ bool upkeep_collect(struct session *session, struct upkeep_collection *collectio
     return true;
 }
 
-bool upkeep_restore(struct session *session, const char *path, bool force,
+/* Leases of all documents: what is being read must not be replaced meanwhile. */
+struct hold {
+    struct session *session;
+    struct lease **leases;
+    size_t count;
+    struct error *error;
+    bool ok;
+};
+
+static bool hold_document(void *context, const struct library_document *document)
+{
+    struct hold *hold = context;
+    struct lease **leases = reallocarray(hold->leases, hold->count + 1, sizeof *leases);
+    if (leases)
+        hold->leases = leases;
+    hold->ok = leases ? session_take_document(hold->session, document->id, &leases[hold->count],
+                                              hold->error)
+                      : error_out_of_memory(hold->error);
+    hold->count += hold->ok;
+    return hold->ok;
+}
+
+static void let_go(struct hold *hold)
+{
+    for (size_t i = 0; i < hold->count; i++)
+        lease_release(hold->leases[i]);
+    free(hold->leases);
+}
+
+static bool restore(struct session *session, const char *path, bool force,
                     struct library_loss *loss, bool *refused, struct error *error)
 {
     struct states_freed freed;
     return library_restore(session->library, path, force, loss, refused, error) &&
            (*refused || sweep(session, &freed, error));
+}
+
+bool upkeep_restore(struct session *session, const char *path, bool force,
+                    struct library_loss *loss, bool *refused, struct error *error)
+{
+    struct hold hold = {.session = session, .error = error, .ok = true};
+    bool ok = library_each_document(session->library, hold_document, &hold, error) && hold.ok &&
+              restore(session, path, force, loss, refused, error);
+    let_go(&hold);
+    return ok;
 }
 
 /* --- removing -------------------------------------------------------------------------------- */

@@ -39,7 +39,8 @@ struct upkeep_verification {
 bool upkeep_verify(struct session *session, upkeep_finding *report, void *context,
                    struct upkeep_verification *verification, struct error *error) WARN_UNUSED;
 
-/* library_restore; states that do not fit what was restored are removed. */
+/* library_restore, while nobody reads any document; states that do not fit what was
+ * restored are removed. */
 bool upkeep_restore(struct session *session, const char *path, bool force,
                     struct library_loss *loss, bool *refused, struct error *error) WARN_UNUSED;
 

@@ -118,13 +118,31 @@ class StandardInput(Growth):
         self.assertEqual(self.read(user, "# Another book\n\n" + chapter(9))["id"], other["id"])
         self.assertEqual(len(self.good(user, "ls", "--json").lines), 2)
 
+    def test_numbers_are_not_used_twice(self):
+        user = self.tiny_home("mamba")
+        texts = ["# Book %d\n\n" % n + chapter(n) for n in range(4)]
+        first, _, third = (self.read(user, text)["id"] for text in texts[:3])
+        self.good(user, "rm", first, "--quiet")
+        last = self.read(user, texts[3])
+        self.assertNotIn(last["id"], (first, third))
+        self.assertEqual(len(self.good(user, "ls", "--json").lines), 3)
+        self.assertEqual(self.read(user, texts[2])["id"], third)
+
+    def test_closed(self):
+        """Without any standard input, output or errors."""
+        user = self.tiny_home("mamba")
+        process = subprocess.run(
+            ["sh", "-c", '"$0" read - <&- >&- 2>&-', str(harness.options.program)],
+            env=user.environment, timeout=60)
+        self.assertEqual(process.returncode, INPUT)
+
     def test_slowly_while_others_write(self):
         """Nobody else is kept from writing while this one waits for its input."""
         user = self.tiny_home("mamba")
         process = user.start("read", "-", "--as", "slow", "--no-model", "--quiet",
                              stdin=subprocess.PIPE)
         self.addCleanup(process.kill)
-        process.stdin.write(book(300).encode())
+        process.stdin.write(book(300).encode()[:-300])  # ends within a section
         process.stdin.flush()
         self.wait_for(lambda: any(row["name"] == "slow" for row in user.run("ls", "--json").lines),
                       "the first sections")
@@ -164,6 +182,42 @@ class StandardInput(Growth):
         path = user.write("a.md", "# Front\n\nOne line of text.\n")
         whole = self.read(user, book(2), "--as", "both", path)
         self.assertEqual(whole["sections"], 4)
+
+
+class Files(Growth):
+    def test_what_is_no_file(self):
+        user = self.tiny_home("mamba")
+        path = user.folder / "pipe"
+        os.mkfifo(path)
+        refused = user.run("read", path)
+        self.assert_refused(refused, INPUT)
+        self.assertIn("not a regular file", refused.err)
+
+    def test_another_name(self):
+        user = self.tiny_home("mamba")
+        path = user.write("a.md", book(2))
+        self.good(user, "read", path, "--quiet")
+        result = self.good(user, "read", path, "--as", "other")
+        self.assertIn("in the library already as a", result.err)
+
+    def test_blanks_that_moved(self):
+        """The same text from other places in the file: positions follow."""
+        user = self.tiny_home("mamba")
+        path = user.write("a.md", "# H\n\naa  \nbb\ncc\n")
+        self.good(user, "read", path, "--quiet")
+        path.write_text("# H\n\naa\nbb  \ncc\n")
+        again = self.good(user, "read", path, "--quiet", "--json").json
+        self.assertGreater(again["tokens_read"], 0)
+
+    def test_a_summary_of_what_was(self):
+        user = self.tiny_home("mamba")
+        path = user.write("a.md", book(3))
+        self.good(user, "read", path, "--quiet")
+        self.good(user, "sum", "a", "--quiet")
+        self.assertIn("### The whole document", self.good(user, "export", "a").out)
+        path.write_text(book(3).replace("carried", "hid"))
+        self.good(user, "read", path, "--quiet")
+        self.assertNotIn("### The whole document", self.good(user, "export", "a").out)
 
 
 class Anywhere(Growth):

@@ -1,6 +1,7 @@
 """What keeps a library in order: text, verify, gc and the budget, backup, restore,
 export, eval, rm --shred."""
 
+import json
 import os
 import re
 import shutil
@@ -235,6 +236,20 @@ class Export(Keeping):
         out = self.good(self.user, "export", "book").out
         self.assertNotIn("(verified)", out)
         self.assertIn("*not in the document*", out)
+
+    def test_a_library_that_contradicts_itself(self):
+        self.user.run("ask", "book:2", "Who carried what?", "--quiet")
+        words = self.good(self.user, "text", "book:3").out.split("\n")[2]
+        with sqlite3.connect(self.user.library / "library.db") as db:
+            db.execute("UPDATE question SET detail = ?",
+                       (json.dumps({"quotes": [{"text": words}]}),))
+            db.execute("UPDATE section SET ordinal = 1000000 WHERE ordinal = 2")
+        db.close()
+        self.assertIn(self.user.run("export", "book").code, (0, STORE))
+        with sqlite3.connect(self.user.library / "library.db") as db:
+            db.execute("UPDATE source SET ordinal = 3")
+        db.close()
+        self.good(self.user, "rm", "book")
 
     def test_hostile_names(self):
         path = self.user.write("# <b>x [a](b).md", "# `Title` *here*\n\nSome *words* here.\n")
