@@ -15,11 +15,15 @@ static bool run_job(struct session *session, void *context, struct error *error)
 {
     struct rm_job *job = context;
     int64_t id;
-    struct error unlisted;
+    struct error unlisted = {0};
     if (!listing_find(session, job->key, &id, NULL, error))
         return false;
     /* Damage is no reason to keep it. */
     if (!listing_document(session, id, false, &job->document, &unlisted)) {
+        if (unlisted.kind == ERROR_SYSTEM) {
+            *error = unlisted;
+            return false;
+        }
         listing_document_free(&job->document);
         job->document =
             (struct listing_document){.id = id, .name = strdup(job->key), .path = strdup("")};
