@@ -18,9 +18,9 @@ static bool run_job(struct session *session, void *context, struct error *error)
     struct error unlisted = {0};
     if (!listing_find(session, job->key, &id, NULL, error))
         return false;
-    /* Damage is no reason to keep it. */
+    /* That the library contradicts itself is no reason to keep it. */
     if (!listing_document(session, id, false, &job->document, &unlisted)) {
-        if (unlisted.kind == ERROR_SYSTEM) {
+        if (unlisted.kind != ERROR_INPUT) {
             *error = unlisted;
             return false;
         }
