@@ -11,7 +11,7 @@ from contents import content, dump
 from faults import Stage
 from harness import INPUT, STORE, SYSTEM
 
-SIZES = 12  # tried, for each command
+SIZES = 10  # tried, for each command
 
 
 class Full(faults.Test):

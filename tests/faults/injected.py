@@ -22,7 +22,7 @@ class Injected(faults.Test):
     def try_all(self, name):
         begun = time.monotonic()
         stage = Stage(self, **COMMANDS[name])
-        count = 40 if name in FIRST else 20
+        count = 28 if name in FIRST else 12
         told = []
         for kind in CLASSES:
             numbers, codes = FAILURES[kind]
@@ -46,7 +46,7 @@ class Injected(faults.Test):
                     total = stage.run(folder, {}, command).calls["allocation"]
                 self.assertGreater(total, 0)
                 stage.each([fault("allocation", errno.ENOMEM, persist, n)
-                            for persist in (False, True) for n in faults.numbers(total, 20)],
+                            for persist in (False, True) for n in faults.numbers(total, 10)],
                            lambda given: self.survives(stage, command, given))
 
     def survives(self, stage, command, given):

@@ -10,7 +10,7 @@ from commands import CHANGING, COMMANDS
 from contents import sections_read
 from faults import Stage
 
-KILLS = 16  # of each kind, for each command
+KILLS = 10  # of each kind, for each command
 ROUNDS = 4
 
 WAYS = {
