@@ -336,7 +336,8 @@ bool states_unpack(const struct states_row *row, const void *stored, size_t stor
 static bool load(struct states *states, const struct states_row *row, void *payload,
                  size_t capacity, struct error *error)
 {
-    if ((uint64_t)row->info.raw_bytes != capacity)
+    states->refused = (uint64_t)row->info.raw_bytes != capacity;
+    if (states->refused)
         return error_set(error, ERROR_STORE,
                          "the state of section %lld has %lld bytes where the model has %zu: read "
                          "the document again",
@@ -353,6 +354,7 @@ static bool load(struct states *states, const struct states_row *row, void *payl
         sound = states_unpack(row, bytes, size, payload, &fault, error);
     if (sound && fault)
         sound = damaged_state(row, fault, error);
+    states->refused = fault != NULL;
     return db_finish(&query, sound ? error : NULL) && sound;
 }
 
@@ -385,7 +387,13 @@ static bool get(struct states *states, const struct states_place *place,
         return false;
     if (!*found)
         return true;
-    return check_key(row, key, error) && (!payload || load(states, row, payload, capacity, error));
+    states->refused = !check_key(row, key, error);
+    return !states->refused && (!payload || load(states, row, payload, capacity, error));
+}
+
+bool states_refused(const struct states *states)
+{
+    return states->refused;
 }
 
 bool states_get(struct states *states, const struct states_place *place,
@@ -394,7 +402,7 @@ bool states_get(struct states *states, const struct states_place *place,
 {
     struct states_row row = {0};
     bool own;
-    *found = false;
+    *found = states->refused = false;
     bool ok = db_enter_reading(&states->db, &own, error) &&
               db_leave(&states->db, own,
                        get(states, place, key, &row, payload, capacity, found, error), error);

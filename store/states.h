@@ -72,6 +72,10 @@ bool states_get(struct states *states, const struct states_place *place,
                 const struct states_key *key, struct states_info *info, void *payload,
                 size_t capacity, bool *found, struct error *error) WARN_UNUSED;
 
+/* Whether the last states_get failed because of the state itself, which does not fit or
+ * is damaged: then another may do. Otherwise the failure may pass. */
+bool states_refused(const struct states *states);
+
 /* What lies at a place, whatever its key. */
 bool states_look(struct states *states, const struct states_place *place, struct states_info *info,
                  bool *found, struct error *error) WARN_UNUSED;

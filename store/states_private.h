@@ -14,6 +14,7 @@ struct states {
      * other connections change) and all that was done here since. */
     bool total_known;
     int64_t total, total_version;
+    bool refused; /* see states_refused */
 };
 
 /* A row of the table: what is known outside, and what is not. */

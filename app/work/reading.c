@@ -101,6 +101,10 @@ static bool load_prefix(struct session *session, int64_t document, int64_t secti
             *next = section + 1;
             return true;
         }
+        if (refusal.kind != ERROR_NONE && !states_refused(session->states)) {
+            *error = refusal;
+            return false;
+        }
         if (refusal.kind != ERROR_NONE)
             session_note(session, "%s", refusal.text);
         section--;
