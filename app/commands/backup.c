@@ -1,6 +1,7 @@
 #include "app/command.h"
 #include "app/commands/commands.h"
 #include "app/quantity.h"
+#include "app/work/upkeep.h"
 #include "base/file.h"
 
 struct backup_job {
@@ -9,19 +10,11 @@ struct backup_job {
     struct file_identity file;
 };
 
-static bool count_document(void *context, const struct library_document *document)
-{
-    struct backup_job *job = context;
-    (void)document;
-    job->documents++;
-    return true;
-}
-
 static bool run_job(struct session *session, void *context, struct error *error)
 {
     struct backup_job *job = context;
     return library_backup(session->library, job->path, error) &&
-           library_each_document(session->library, count_document, job, error) &&
+           upkeep_count_documents(session, &job->documents, error) &&
            file_identify(&job->file, job->path, error);
 }
 

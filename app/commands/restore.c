@@ -12,14 +12,6 @@ struct restore_job {
     int64_t documents;
 };
 
-static bool count_document(void *context, const struct library_document *document)
-{
-    struct restore_job *job = context;
-    (void)document;
-    job->documents++;
-    return true;
-}
-
 static void format_day(char text[32], int64_t seconds)
 {
     time_t at = (time_t)seconds;
@@ -52,7 +44,7 @@ static bool run_job(struct session *session, void *context, struct error *error)
     if (!upkeep_restore(session, job->path, job->force, &loss, &refused, error))
         return false;
     return refused ? refuse(job, &loss, error)
-                   : library_each_document(session->library, count_document, job, error);
+                   : upkeep_count_documents(session, &job->documents, error);
 }
 
 int restore_run(const struct options *options)

@@ -31,6 +31,9 @@ struct ingest {
     struct document_reader *standard;
     struct document_section first;
     bool has_first;
+    /* It is no file, so that reading it may have to wait for somebody to write into it.
+     * Nobody else can write while a transaction is open: none is kept open then. */
+    bool may_wait;
 
     bool writing;    /* inside a transaction */
     int64_t ordinal; /* of the next section */
@@ -130,9 +133,8 @@ static bool begins_alike(void *context, const struct library_document *document)
     struct search *search = context;
     struct library_section section;
     if (strncmp(document->path, STANDARD_PREFIX STANDARD_NAME,
-                strlen(STANDARD_PREFIX STANDARD_NAME)) != 0)
-        return true;
-    if (document->sections == 0)
+                strlen(STANDARD_PREFIX STANDARD_NAME)) != 0 ||
+        document->sections == 0)
         return true;
     search->ok = library_get_section(search->in->session->library, document->id, 0, LIBRARY_OUTLINE,
                                      &section, search->error);
@@ -257,23 +259,13 @@ static bool keep_or_cut(struct ingest *in, const struct library_section *fresh, 
             return false;
         bool same = same_section(&old, fresh);
         library_section_free(&old);
-        if (same) {
-            in->result->kept++;
+        if (same)
             return true;
-        }
         if (!cut(in, in->ordinal, error))
             return false;
     }
     in->differs = in->result->changed = true;
     return true;
-}
-
-/* Nobody else can write while a transaction is open, so it is not kept open where this
- * process may have to wait for somebody to write into its standard input. */
-static bool may_wait(const struct ingest *in)
-{
-    struct stat status;
-    return in->standard && (fstat(STDIN_FILENO, &status) != 0 || !S_ISREG(status.st_mode));
 }
 
 static bool take_section(struct ingest *in, int64_t source, const struct document_section *section,
@@ -304,7 +296,7 @@ static bool take_section(struct ingest *in, int64_t source, const struct documen
         return false;
     in->ordinal++;
     bool full = ++in->pending >= SECTIONS_PER_COMMIT;
-    return full || may_wait(in) ? commit(in, error) : true;
+    return full || in->may_wait ? commit(in, error) : true;
 }
 
 static bool take_and_report(struct ingest *in, int64_t source,
@@ -477,8 +469,10 @@ static bool open_standard(struct ingest *in, size_t place, struct error *error)
 {
     if (in->standard)
         return true;
+    struct stat status;
     if (!open_source(in, place, &in->standard, error))
         return false;
+    in->may_wait = fstat(STDIN_FILENO, &status) != 0 || !S_ISREG(status.st_mode);
     in->has_first = document_next(in->standard, &in->first, error);
     return in->has_first;
 }
@@ -518,10 +512,8 @@ static bool begin_update(struct ingest *in, int64_t id, bool *unchanged, struct 
     library_document_free(&found);
     if (complete && current && !is_unchanged(in, unchanged, error))
         return false;
-    if (*unchanged) {
-        in->result->kept = in->stored;
+    if (*unchanged)
         return true;
-    }
     /* Another normalizer may cut the same bytes otherwise: nothing is kept then. */
     return check_sources(in, error) && (current || cut(in, 0, error));
 }

@@ -23,7 +23,6 @@ struct ingest_result {
     int64_t document;
     struct lease *lease; /* of the document, `held` or a new one; the caller releases it */
     bool changed;        /* something of it was taken in */
-    int64_t kept;        /* sections that stayed as they were; all of them unless changed */
 };
 
 /* Brings the document made of these files up to date: adds it when it is new, does

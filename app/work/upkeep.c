@@ -90,6 +90,19 @@ bool upkeep_collect(struct session *session, struct upkeep_collection *collectio
     return true;
 }
 
+static bool count_document(void *context, const struct library_document *document)
+{
+    (void)document;
+    ++*(int64_t *)context;
+    return true;
+}
+
+bool upkeep_count_documents(struct session *session, int64_t *count, struct error *error)
+{
+    *count = 0;
+    return library_each_document(session->library, count_document, count, error);
+}
+
 /* Leases of all documents: what is being read must not be replaced meanwhile. */
 struct hold {
     struct session *session;

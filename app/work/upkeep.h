@@ -39,6 +39,10 @@ struct upkeep_verification {
 bool upkeep_verify(struct session *session, upkeep_finding *report, void *context,
                    struct upkeep_verification *verification, struct error *error) WARN_UNUSED;
 
+/* Of the library. */
+bool upkeep_count_documents(struct session *session, int64_t *count,
+                            struct error *error) WARN_UNUSED;
+
 /* library_restore, while nobody reads any document; states that do not fit what was
  * restored are removed. */
 bool upkeep_restore(struct session *session, const char *path, bool force,
