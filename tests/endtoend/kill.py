@@ -46,14 +46,23 @@ class Kill(harness.Test):
             for key in ("tokens", "tokens_read", "bits_per_token"):
                 self.assertEqual(read[key], self.whole[key])
 
-    def last_token(self, user):
-        """Of the prefix states that are kept so far; 0 without one."""
+    def progress(self, user):
+        """(token of the last state that a reading goes on from, states beyond it).
+
+        A state is written before the library notes what was read up to it: killed in
+        between, the reading goes on from the state before, and reads one section again."""
         listed = user.run("ls", "--json")
         self.assertEqual(listed.code, 0, listed)
         if not listed.out:
-            return 0
-        points = checkpoints(user, listed.lines[0]["id"])
-        return max([token for section in points for _, token, _ in section], default=0)
+            return 0, 0
+        document = listed.lines[0]
+        tokens = [token for section in checkpoints(user, document["id"])
+                  for _, token, _ in section]
+        kept = [token for token in tokens if token <= document["tokens_read"]]
+        return max(kept, default=0), len(tokens) - len(kept)
+
+    def last_token(self, user):
+        return self.progress(user)[0]
 
     def test_killed(self):
         user = self.home()
@@ -69,8 +78,9 @@ class Kill(harness.Test):
                 self.assertEqual(process.returncode, -signal.SIGKILL)
             elif out:
                 self.assertEqual(json.loads(out)["resumed_at"], begun_at)
-            kept = self.last_token(user)
+            kept, beyond = self.progress(user)
             self.assertGreaterEqual(kept, begun_at, "a kill lost a state")
+            self.assertLessEqual(beyond, 1, "more than one section is to be read again")
             for points, expected in zip(checkpoints(user, "book") if kept else [], self.expected):
                 if points:
                     self.assertEqual(points, expected)

@@ -44,16 +44,7 @@ static void add_keys(struct gguf_writer *writer, const struct tiny_model_plan *p
                                          "th",           "the",        "Ġ"};
     static const int32_t types[] = {3, 3, 1, 1, 1, 1, 1, 1, 4, 1};
     static const char *const merges[] = {"t h", "th e"};
-    gguf_writer_text(writer, "general.architecture", "mamba");
-    gguf_writer_text(writer, "general.name", plan->name);
-    gguf_writer_u32(writer, "mamba.embedding_length", plan->embedding);
-    gguf_writer_u32(writer, "mamba.block_count", plan->layers);
-    gguf_writer_u32(writer, "mamba.ssm.conv_kernel", 4);
-    gguf_writer_u32(writer, "mamba.ssm.inner_size", plan->inner);
-    gguf_writer_u32(writer, "mamba.ssm.state_size", plan->states);
-    gguf_writer_u32(writer, "mamba.ssm.time_step_rank", plan->rank);
-    gguf_writer_f32(writer, "mamba.attention.layer_norm_rms_epsilon", 0x1p-17f);
-    gguf_writer_bool(writer, "mamba.ssm.dt_b_c_rms", plan->norms);
+    tiny_model_shape_keys(writer, plan);
     gguf_writer_text(writer, "tokenizer.ggml.model", "gpt2");
     gguf_writer_text(writer, "tokenizer.ggml.pre", plan->norms ? "falcon" : "gpt-2");
     gguf_writer_texts(writer, "tokenizer.ggml.tokens", tokens, 10);

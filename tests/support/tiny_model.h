@@ -183,12 +183,9 @@ static inline void tiny_model_decay(struct gguf_writer *writer, const char *name
 
 /* --- the file -------------------------------------------------------------------- */
 
-static inline void tiny_model_keys(struct gguf_writer *writer, const struct tiny_model_plan *plan)
+static inline void tiny_model_shape_keys(struct gguf_writer *writer,
+                                         const struct tiny_model_plan *plan)
 {
-    static const char *const tokens[] = {"<|endoftext|>", "<|im_start|>", "<|im_end|>", "th",
-                                         "the"};
-    static const int32_t types[] = {3, 3, 3, 1, 1};
-    static const char *const merges[] = {"t h", "th e"};
     gguf_writer_text(writer, "general.architecture", "mamba");
     gguf_writer_text(writer, "general.name", plan->name);
     gguf_writer_u32(writer, "mamba.embedding_length", plan->embedding);
@@ -199,6 +196,15 @@ static inline void tiny_model_keys(struct gguf_writer *writer, const struct tiny
     gguf_writer_u32(writer, "mamba.ssm.time_step_rank", plan->rank);
     gguf_writer_f32(writer, "mamba.attention.layer_norm_rms_epsilon", 0x1p-17f);
     gguf_writer_bool(writer, "mamba.ssm.dt_b_c_rms", plan->norms);
+}
+
+static inline void tiny_model_keys(struct gguf_writer *writer, const struct tiny_model_plan *plan)
+{
+    static const char *const tokens[] = {"<|endoftext|>", "<|im_start|>", "<|im_end|>", "th",
+                                         "the"};
+    static const int32_t types[] = {3, 3, 3, 1, 1};
+    static const char *const merges[] = {"t h", "th e"};
+    tiny_model_shape_keys(writer, plan);
     gguf_writer_vocabulary(writer, tokens, types, 5, merges, 2);
     gguf_writer_text(writer, "tokenizer.ggml.pre", "gpt-2");
     gguf_writer_u32(writer, "tokenizer.ggml.bos_token_id", 256);
