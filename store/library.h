@@ -1,5 +1,5 @@
 /* library.h: library.db, the precious half of the store: documents, their text
- * and outline, what was read, asked and summarized.
+ * and outline, what was read, asked, summarized and noted.
  *
  *     struct library *library;
  *     if (!library_open(&library, folder, &error)) ...
@@ -12,7 +12,7 @@
  * trusted_schema off, cell_size_check on), a foreign or damaged one is refused
  * with ERROR_STORE and one clear line and left untouched. A library of an earlier
  * schema is upgraded, whole or not at all; a copy of the file as it was is kept
- * beside it as `library-1.db` (the old schema's number). A library of one process
+ * beside it as `library-2.db` (the old schema's number). A library of one process
  * serves one thread; several processes may share the file (busy timeout).
  *
  * Texts and blobs that a getter returns are owned by the struct they sit in and
@@ -28,7 +28,7 @@
 #include <stdint.h>
 
 #define LIBRARY_APPLICATION_ID 0x7469646Du /* "tidm" */
-#define LIBRARY_SCHEMA 2
+#define LIBRARY_SCHEMA 3
 
 struct library;
 
@@ -54,9 +54,11 @@ typedef void library_problem(void *context, const char *line);
 bool library_verify(struct library *library, const atomic_bool *cancel, library_problem *report,
                     void *context, int64_t *problems, struct error *error) WARN_UNUSED;
 
-/* What a library holds that a backup lacks; dates are unix seconds, 0: none. */
+/* What a library holds that a backup lacks; dates are unix seconds, 0: none. A note is
+ * lacking, too, that is there at another place or in other words. Where a person was in a
+ * document does not count. */
 struct library_loss {
-    int64_t documents, questions, summaries;
+    int64_t documents, questions, summaries, notes;
     int64_t sections_read;         /* by readings that the backup has less far, or not at all */
     int64_t backup_at, library_at; /* the latest date in each */
 };
@@ -76,17 +78,17 @@ bool library_backup(struct library *library, const char *path, struct error *err
  * when the file cannot be opened, ERROR_STORE when it is no sound library.
  *
  * A document whose text has changed since counts as one that the backup lacks. Its
- * states may then fit no document any more; no number is given twice, and their keys
- * keep them from being loaded. */
+ * states may then fit no document any more; no number of a document or a question is
+ * given twice, and their keys keep them from being loaded. */
 bool library_restore(struct library *library, const char *path, bool force,
                      struct library_loss *loss, bool *refused, struct error *error) WARN_UNUSED;
 
 /* After documents were removed: overwrites every byte of them that the database and
  * its log may still hold, the full-text index's too, and removes the copies that
- * upgrades kept (`library-1.db`). Writes the whole file anew, which takes as much room
- * again. ERROR_STORE when another process, or another handle of this one, has the
- * library open: the removal stays done, and this may be called again. What a file
- * system or a disk keeps of earlier versions is beyond its reach. */
+ * upgrades kept (`library-1.db`, `library-2.db`). Writes the whole file anew, which takes as much
+ * room again. ERROR_STORE when another process, or another handle of this one, has the library
+ * open: the removal stays done, and this may be called again. What a file system or a disk keeps of
+ * earlier versions is beyond its reach. */
 bool library_shred(struct library *library, struct error *error) WARN_UNUSED;
 
 /* --- documents ------------------------------------------------------------ */
@@ -147,8 +149,9 @@ bool library_add_section(struct library *library, int64_t document,
                          const struct library_section *section, struct error *error) WARN_UNUSED;
 bool library_finish_document(struct library *library, int64_t document,
                              struct error *error) WARN_UNUSED;
-/* Drops the sections from `section` on, what was read of them, their summaries and that
- * of the whole, and opens the document for new ones; the normalizer is noted anew. */
+/* Drops the sections from `section` on, what was read of them, their summaries and those
+ * of the whole and of chapters that reach to the cut, and opens the document for new
+ * ones; the normalizer is noted anew. Notes and the place stay: the text may have moved. */
 bool library_cut_document(struct library *library, int64_t document, int64_t section,
                           int normalizer, struct error *error) WARN_UNUSED;
 /* Removes the document and all that hangs on it; its states are the caller's. */
@@ -208,6 +211,16 @@ struct library_hit {
 bool library_search(struct library *library, int64_t document, const char *const *words,
                     size_t word_count, struct library_hit *hits, size_t capacity, size_t *count,
                     struct error *error) WARN_UNUSED;
+
+/* The same in all documents together, also in those that are not complete, by SQLite's
+ * own bm25(); best first, equal ones by document and section. */
+struct library_shelf_hit {
+    int64_t document, section;
+    double score; /* larger is better */
+};
+bool library_search_all(struct library *library, const char *const *words, size_t word_count,
+                        struct library_shelf_hit *hits, size_t capacity, size_t *count,
+                        struct error *error) WARN_UNUSED;
 
 /* --- models and readings -------------------------------------------------- */
 
@@ -277,6 +290,8 @@ bool library_cut_reading(struct library *library, int64_t reading, int64_t secti
 struct library_question {
     int64_t id;
     int64_t document, model;
+    int64_t parent; /* the question whose answer it follows up, an earlier one of the same
+                       document; 0: none */
     int64_t asked_at;
     char *scope; /* "", "section 3", "as of 5" ... */
     char *question;
@@ -284,8 +299,20 @@ struct library_question {
     char *detail; /* JSON object as `ask --json` prints it */
 };
 void library_question_free(struct library_question *question);
+/* Its id is given to no other question, ever. A parent that was removed meanwhile, or is
+ * of another document, counts as none. */
 bool library_add_question(struct library *library, const struct library_question *question,
                           int64_t *id, struct error *error) WARN_UNUSED;
+/* ERROR_INPUT when there is none. */
+bool library_get_question(struct library *library, int64_t id, struct library_question *question,
+                          struct error *error) WARN_UNUSED;
+/* Those that follow it up stay, without a parent; its state is the caller's
+ * (states_remove_answer). ERROR_INPUT when there is none. */
+bool library_remove_question(struct library *library, int64_t id, struct error *error) WARN_UNUSED;
+/* The one of the document that was asked last; *found false when none was. */
+bool library_last_question(struct library *library, int64_t document,
+                           struct library_question *question, bool *found,
+                           struct error *error) WARN_UNUSED;
 typedef bool library_question_visit(void *context, const struct library_question *question);
 bool library_each_question(struct library *library, int64_t document, library_question_visit *visit,
                            void *context, struct error *error) WARN_UNUSED;
@@ -295,6 +322,7 @@ enum library_summary_kind {
     LIBRARY_SUMMARY_PART = 2, /* of several sections together; key names them */
     LIBRARY_SUMMARY_DOCUMENT = 3,
     LIBRARY_SUMMARY_SO_FAR = 4,
+    LIBRARY_SUMMARY_CHAPTER = 5, /* of a section and all below it in the outline */
 };
 /* Summaries are kept by document, model, kind, section (-1: none) and the hash of
  * everything they were made from (text, prompt, options). */
@@ -319,5 +347,46 @@ void library_summary_free(struct library_summary *summary);
 typedef bool library_summary_visit(void *context, const struct library_summary *summary);
 bool library_each_summary(struct library *library, int64_t document, library_summary_visit *visit,
                           void *context, struct error *error) WARN_UNUSED;
+
+/* --- what a person leaves in a document ------------------------------------ */
+
+enum library_note_kind {
+    LIBRARY_NOTE_MARK = 1,     /* named by one letter; setting it again moves it */
+    LIBRARY_NOTE_BOOKMARK = 2, /* a place, with or without a few words */
+    LIBRARY_NOTE_NOTE = 3,     /* what was written about a passage */
+};
+
+/* A place of a document and what was left there. It outlives changes of the text, by
+ * which section and offsets may become wrong: `passage` is what stood there. */
+struct library_note {
+    int64_t id;
+    int64_t document;
+    enum library_note_kind kind;
+    char *name;         /* of a mark its letter, else ""; NULL counts as "", as below */
+    int64_t section;    /* ordinal */
+    int64_t begin, end; /* bytes of the section's text; may be equal */
+    char *passage;      /* these bytes as they were */
+    char *text;         /* what the person wrote; may be "" */
+    int64_t made_at;    /* unix seconds; set by library_put_note */
+};
+void library_note_free(struct library_note *note);
+/* Inserts (id 0, *id set; a mark in place of the document's mark of that name) or
+ * replaces the one of that id and document (ERROR_STORE when it is gone), and with it
+ * another mark of the document that has the name already. */
+bool library_put_note(struct library *library, struct library_note *note,
+                      struct error *error) WARN_UNUSED;
+/* ERROR_INPUT when there is none. */
+bool library_remove_note(struct library *library, int64_t id, struct error *error) WARN_UNUSED;
+/* By section, begin, id. */
+typedef bool library_note_visit(void *context, const struct library_note *note);
+bool library_each_note(struct library *library, int64_t document, library_note_visit *visit,
+                       void *context, struct error *error) WARN_UNUSED;
+
+/* Where the person was in the document: section ordinal and byte of its text, which may
+ * lie beyond the end of a text that has changed since. *found false: never noted. */
+bool library_put_place(struct library *library, int64_t document, int64_t section, int64_t byte,
+                       struct error *error) WARN_UNUSED;
+bool library_get_place(struct library *library, int64_t document, int64_t *section, int64_t *byte,
+                       bool *found, struct error *error) WARN_UNUSED;
 
 #endif

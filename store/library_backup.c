@@ -274,33 +274,41 @@ struct restoring {
     bool force, *refused;
 };
 
-/* states.db refers to documents by number: none is given to another document. */
-static bool keep_numbers(const struct restoring *restoring, struct error *error)
+static bool keep_numbers_of(const struct restoring *restoring, const char *table,
+                            struct error *error)
 {
-    static const char doing[] = "keep the documents' numbers";
+    static const char doing[] = "keep the numbers of documents and questions";
     struct db_query query;
     int64_t last;
-    db_prepare(&query, restoring->present, doing,
-               "SELECT seq FROM sqlite_sequence WHERE name = 'document'");
+    db_prepare(&query, restoring->present, doing, "SELECT seq FROM sqlite_sequence WHERE name = ?");
+    db_bind_text(&query, table);
     if (!db_run_for_count(&query, &last, error))
         return false;
     db_prepare(&query, restoring->copy, doing,
-               "UPDATE sqlite_sequence SET seq = max(CAST(seq AS INTEGER), ?)"
-               " WHERE name = 'document'");
+               "UPDATE sqlite_sequence SET seq = max(CAST(seq AS INTEGER), ?) WHERE name = ?");
     db_bind_int(&query, last);
+    db_bind_text(&query, table);
     if (!db_run(&query, error))
         return false;
     if (sqlite3_changes(restoring->copy->handle) > 0)
         return true;
     db_prepare(&query, restoring->copy, doing,
-               "INSERT INTO sqlite_sequence (name, seq) VALUES ('document', ?)");
+               "INSERT INTO sqlite_sequence (seq, name) VALUES (?, ?)");
     db_bind_int(&query, last);
+    db_bind_text(&query, table);
     return db_run(&query, error);
+}
+
+/* states.db refers to documents and questions by number: none is given to another. */
+static bool keep_numbers(const struct restoring *restoring, struct error *error)
+{
+    return keep_numbers_of(restoring, "document", error) &&
+           keep_numbers_of(restoring, "question", error);
 }
 
 static bool is_loss(const struct library_loss *loss)
 {
-    return loss->documents > 0 || loss->questions > 0 || loss->summaries > 0 ||
+    return loss->documents > 0 || loss->questions > 0 || loss->summaries > 0 || loss->notes > 0 ||
            loss->sections_read > 0;
 }
 

@@ -78,7 +78,7 @@ static int64_t count_missing(const struct set *set, const struct set *other, int
 
 struct contents {
     struct set keys; /* of the documents, in the order of their ids, which are the values */
-    struct set documents, questions, summaries, readings;
+    struct set documents, questions, summaries, notes, readings;
     int64_t latest;
 };
 
@@ -88,6 +88,7 @@ static void free_contents(struct contents *contents)
     free(contents->documents.entries);
     free(contents->questions.entries);
     free(contents->summaries.entries);
+    free(contents->notes.entries);
     free(contents->readings.entries);
 }
 
@@ -214,6 +215,25 @@ static bool take_summaries(struct contents *contents, struct db *db, struct hash
     return db_finish(&query, ok ? error : NULL) && ok;
 }
 
+/* A note that was moved or written anew is another one. */
+static bool take_notes(struct contents *contents, struct db *db, struct hash_stream *stream,
+                       struct error *error)
+{
+    struct db_query query;
+    bool ok = true;
+    db_prepare(&query, db, doing,
+               "SELECT document, kind, section, begin, end, name, passage, text FROM note");
+    while (ok && db_row(&query)) {
+        begin_entry(contents, stream, &query);
+        for (int i = 0; i < 4; i++)
+            add_number(stream, &query);
+        for (int i = 0; i < 3; i++)
+            add_text(stream, &query);
+        ok = end_entry(&contents->notes, stream, 0, &query, error);
+    }
+    return db_finish(&query, ok ? error : NULL) && ok;
+}
+
 static bool take_readings(struct contents *contents, struct db *db, struct hash_stream *stream,
                           struct error *error)
 {
@@ -239,6 +259,7 @@ static bool take_latest(struct contents *contents, struct db *db, struct error *
                "SELECT coalesce(max(at), 0) FROM (SELECT max(added_at) AS at FROM document"
                " UNION ALL SELECT max(asked_at) FROM question"
                " UNION ALL SELECT max(made_at) FROM summary"
+               " UNION ALL SELECT max(made_at) FROM note"
                " UNION ALL SELECT max(updated_at) FROM reading)");
     contents->latest = db_row(&query) ? db_get_int(&query, INT64_MIN, INT64_MAX) : 0;
     return db_finish(&query, error);
@@ -247,15 +268,16 @@ static bool take_latest(struct contents *contents, struct db *db, struct error *
 static bool take_all(struct contents *contents, struct db *db, struct error *error)
 {
     struct hash_stream *stream = hash_stream_new();
-    bool ok = (stream || error_out_of_memory(error)) &&
-              take_documents(contents, db, stream, error) &&
-              take_questions(contents, db, stream, error) &&
-              take_summaries(contents, db, stream, error) &&
-              take_readings(contents, db, stream, error) && take_latest(contents, db, error);
+    bool ok =
+        (stream || error_out_of_memory(error)) && take_documents(contents, db, stream, error) &&
+        take_questions(contents, db, stream, error) &&
+        take_summaries(contents, db, stream, error) && take_notes(contents, db, stream, error) &&
+        take_readings(contents, db, stream, error) && take_latest(contents, db, error);
     hash_stream_free(stream);
     sort(&contents->documents);
     sort(&contents->questions);
     sort(&contents->summaries);
+    sort(&contents->notes);
     sort(&contents->readings);
     return ok;
 }
@@ -272,6 +294,7 @@ bool library_loss_find(struct library_loss *loss, struct db *present, struct db 
             .documents = count_missing(&now.documents, &then.documents, &none),
             .questions = count_missing(&now.questions, &then.questions, &none),
             .summaries = count_missing(&now.summaries, &then.summaries, &none),
+            .notes = count_missing(&now.notes, &then.notes, &none),
             .backup_at = then.latest,
             .library_at = now.latest,
         };

@@ -167,7 +167,8 @@ static const char question_by_document[] =
     "CREATE INDEX question_by_document ON question (document)";
 
 /* A summary.
- *   kind       1 of a section, 2 of several, 3 of the document, 4 the story so far
+ *   kind       1 of a section, 2 of several, 3 of the document, 4 the story so far,
+ *              5 of a section and all below it in the outline
  *   section    ordinal, or -1
  *   made_from  XXH3-128 of everything that it was made from
  *   made_at    unix seconds */
@@ -201,7 +202,60 @@ static const char source_confidence[] =
 
 static const char *const version_2[] = {source_encoding, source_evidence, source_confidence, NULL};
 
-static const char *const *const upgrades[LIBRARY_SCHEMA] = {version_1, version_2};
+/* Version 3: conversations, and what a person leaves in a document.
+ *   parent  the question whose answer this one follows up, an earlier one of the same
+ *           document, or NULL */
+static const char question_parent[] = "ALTER TABLE question ADD COLUMN parent INTEGER"
+                                      " REFERENCES question(id) ON DELETE SET NULL";
+
+static const char question_by_parent[] = "CREATE INDEX question_by_parent ON question (parent)";
+
+/* A mark, a bookmark or a note. It refers to no row of section, so that it outlives a
+ * change of the text.
+ *   kind        1 mark, 2 bookmark, 3 note
+ *   name        of a mark its letter, else ''
+ *   section     ordinal
+ *   begin, end  bytes of the section's text, end not included
+ *   passage     what stood there
+ *   text        what the person wrote, or ''
+ *   made_at     unix seconds of the last change */
+static const char note_table[] = "CREATE TABLE note ("
+                                 " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+                                 " document INTEGER NOT NULL"
+                                 " REFERENCES document(id) ON DELETE CASCADE,"
+                                 " kind INTEGER NOT NULL,"
+                                 " name TEXT NOT NULL,"
+                                 " section INTEGER NOT NULL,"
+                                 " begin INTEGER NOT NULL,"
+                                 " end INTEGER NOT NULL,"
+                                 " passage TEXT NOT NULL,"
+                                 " text TEXT NOT NULL,"
+                                 " made_at INTEGER NOT NULL"
+                                 ") STRICT";
+
+static const char note_by_place[] = "CREATE INDEX note_by_place ON note (document, section, begin)";
+
+/* A document has each mark once. */
+static const char note_mark[] =
+    "CREATE UNIQUE INDEX note_mark ON note (document, name) WHERE kind = 1";
+
+/* Where the person was in a document.
+ *   section  ordinal
+ *   byte     of the section's text
+ *   at       unix seconds */
+static const char place_table[] = "CREATE TABLE place ("
+                                  " document INTEGER PRIMARY KEY"
+                                  " REFERENCES document(id) ON DELETE CASCADE,"
+                                  " section INTEGER NOT NULL,"
+                                  " byte INTEGER NOT NULL,"
+                                  " at INTEGER NOT NULL"
+                                  ") STRICT";
+
+static const char *const version_3[] = {
+    question_parent, question_by_parent, note_table, note_by_place, note_mark, place_table, NULL,
+};
+
+static const char *const *const upgrades[LIBRARY_SCHEMA] = {version_1, version_2, version_3};
 
 static const char *const before_creation[] = {NULL};
 

@@ -1,8 +1,9 @@
 /* Full-text ranking by BM25 (Robertson and Zaragoza, 2009, "The Probabilistic
  * Relevance Framework"), with the statistics of one document: FTS5's own bm25()
  * counts the whole library, so that a document's ranking would change with its
- * neighbours. FTS5 finds the sections that hold a word; a function of ours tells
- * how often. A heading stands in the title and in the text, so it counts twice. */
+ * neighbours. It is right where the whole library is searched. FTS5 finds the sections that hold a
+ * word; a function of ours tells how often. A heading stands in the title and in the text, so it
+ * counts twice. */
 #include "store/library_search.h"
 #include "store/library_private.h"
 
@@ -195,4 +196,61 @@ bool library_search(struct library *library, int64_t document, const char *const
            db_leave(&library->db, own,
                     rank(library, document, words, word_count, hits, capacity, count, error),
                     error);
+}
+
+/* --- all documents ----------------------------------------------------------- */
+
+/* Any of the words. */
+static bool append_any(struct buffer *expression, const char *const *words, size_t word_count,
+                       struct error *error)
+{
+    for (size_t i = 0; i < word_count; i++)
+        if ((i > 0 && !buffer_append_text(expression, " OR ", error)) ||
+            !append_quoted(expression, words[i], error))
+            return false;
+    return true;
+}
+
+/* bm25() is below 0, and least for the best. CROSS JOIN: through the index once, and not
+ * into it for each section. */
+static const char all_query[] =
+    "SELECT section.document, section.ordinal, -bm25(search) AS score"
+    "  FROM search CROSS JOIN section ON section.id = search.rowid"
+    "  JOIN document ON document.id = section.document"
+    " WHERE search MATCH ?1 ORDER BY score DESC, section.document, section.ordinal LIMIT ?2";
+
+static bool rank_all(struct library *library, const struct buffer *expression,
+                     struct library_shelf_hit *hits, size_t capacity, size_t *count,
+                     struct error *error)
+{
+    struct db_query query;
+    db_prepare(&query, &library->db, "search the library", all_query);
+    db_bind_text_size(&query, expression->data, expression->size);
+    db_bind_int(&query, capacity < INT32_MAX ? (int64_t)capacity : INT32_MAX);
+    while (*count < capacity && db_row(&query)) {
+        struct library_shelf_hit hit = {
+            .document = db_get_int(&query, 1, INT64_MAX),
+        };
+        hit.section = db_get_count(&query);
+        hit.score = db_get_real(&query);
+        if (db_ok(&query))
+            hits[(*count)++] = hit;
+    }
+    return db_finish(&query, error);
+}
+
+bool library_search_all(struct library *library, const char *const *words, size_t word_count,
+                        struct library_shelf_hit *hits, size_t capacity, size_t *count,
+                        struct error *error)
+{
+    struct buffer expression = {0};
+    *count = 0;
+    if (word_count == 0 || capacity == 0)
+        return true;
+    bool ok = append_any(&expression, words, word_count, error) &&
+              rank_all(library, &expression, hits, capacity, count, error);
+    buffer_free(&expression);
+    if (!ok)
+        *count = 0;
+    return ok;
 }

@@ -93,6 +93,25 @@ static bool run_from(struct library *library, const char *doing, const char *sql
     return db_run(&query, error);
 }
 
+/* A chapter goes on until a heading of its level or above, or the next source; if there is
+ * none before the cut, it held what is dropped, or holds what comes. */
+static bool cut_chapters(struct library *library, int64_t document, int64_t section,
+                         struct error *error)
+{
+    struct db_query query;
+    db_prepare(&query, &library->db, "drop the summaries of chapters that were cut",
+               "DELETE FROM summary WHERE document = ?1 AND kind = ?3 AND NOT EXISTS"
+               " (SELECT 1 FROM section AS head JOIN section AS next"
+               "     ON next.document = head.document AND next.ordinal > head.ordinal"
+               "    AND next.ordinal < ?2 AND (next.source <> head.source"
+               "         OR (next.level <= head.level AND next.part <= 1))"
+               "  WHERE head.document = ?1 AND head.ordinal = summary.section)");
+    db_bind_int(&query, document);
+    db_bind_int(&query, section);
+    db_bind_int(&query, LIBRARY_SUMMARY_CHAPTER);
+    return db_run(&query, error);
+}
+
 static bool cut_rows(struct library *library, int64_t document, int64_t section, int normalizer,
                      struct error *error)
 {
@@ -107,6 +126,7 @@ static bool cut_rows(struct library *library, int64_t document, int64_t section,
         !run_from(library, doing,
                   "DELETE FROM summary WHERE document = ? AND (section >= ? OR section < 0)",
                   document, section, error) ||
+        !cut_chapters(library, document, section, error) ||
         !run_from(library, doing,
                   "DELETE FROM section_reading WHERE reading IN"
                   " (SELECT id FROM reading WHERE document = ?) AND section >= ?",

@@ -231,13 +231,107 @@ static bool check_summaries(struct db *db, struct db_report *report, struct erro
                " WHERE summary.kind NOT BETWEEN ? AND ?"
                " OR summary.section NOT BETWEEN -1 AND document.sections - 1");
     db_bind_int(&query, LIBRARY_SUMMARY_SECTION);
-    db_bind_int(&query, LIBRARY_SUMMARY_SO_FAR);
+    db_bind_int(&query, LIBRARY_SUMMARY_CHAPTER);
     while (db_row(&query)) {
         long long document = get_any(&query), kind = get_any(&query), section = get_any(&query);
         if (db_ok(&query))
             db_report(report,
                       "document %lld: there cannot be a summary of kind %lld of section %lld",
                       document, kind, after(section));
+    }
+    return db_report_finish(report, &query, error);
+}
+
+/* --- questions ------------------------------------------------------------- */
+
+/* A parent that is not there at all is found with what else refers to nothing. */
+static bool check_questions(struct db *db, struct db_report *report, struct error *error)
+{
+    struct db_query query;
+    db_report_kind(report);
+    db_prepare(&query, db, "check the questions",
+               "SELECT question.document, question.id, parent.id"
+               " FROM question JOIN question AS parent ON parent.id = question.parent"
+               " WHERE parent.document <> question.document OR parent.id >= question.id");
+    while (db_row(&query)) {
+        long long document = get_any(&query), id = get_any(&query), parent = get_any(&query);
+        if (db_ok(&query))
+            db_report(report, "document %lld, question %lld: it cannot follow up question %lld",
+                      document, id, parent);
+    }
+    return db_report_finish(report, &query, error);
+}
+
+/* --- notes ----------------------------------------------------------------- */
+
+struct note {
+    long long document, id, kind, section, begin, end;
+    char *texts[3]; /* name, passage, text */
+    size_t sizes[3];
+};
+
+static void read_note(struct db_query *query, struct note *note)
+{
+    note->document = get_any(query);
+    note->id = get_any(query);
+    note->kind = get_any(query);
+    note->section = get_any(query);
+    note->begin = get_any(query);
+    note->end = get_any(query);
+    for (int i = 0; i < 3; i++)
+        note->texts[i] = db_get_text(query, &note->sizes[i]);
+}
+
+static void report_note(struct db_report *report, const struct note *note, const char *what)
+{
+    db_report(report, "document %lld, note %lld: %s", note->document, note->id, what);
+}
+
+static void check_note(struct db_report *report, const struct note *note)
+{
+    bool is_mark = note->kind == LIBRARY_NOTE_MARK;
+    bool is_utf8 = true;
+    for (int i = 0; i < 3; i++)
+        is_utf8 = is_utf8 && utf8_is_valid(note->texts[i], note->sizes[i]);
+    if (note->kind < LIBRARY_NOTE_MARK || note->kind > LIBRARY_NOTE_NOTE)
+        report_note(report, note, "its kind is unknown");
+    else if (is_mark != (note->sizes[0] > 0))
+        report_note(report, note, is_mark ? "a mark without a name" : "a name, but no mark");
+    if (note->section < 0 || note->begin < 0 || note->begin > note->end)
+        report_note(report, note, "there cannot be such a place");
+    if (!is_utf8)
+        report_note(report, note, "its text is not UTF-8");
+}
+
+static bool check_notes(struct db *db, struct db_report *report, struct error *error)
+{
+    struct db_query query;
+    db_report_kind(report);
+    db_prepare(&query, db, "check the notes",
+               "SELECT document, id, kind, section, begin, end, name, passage, text"
+               " FROM note ORDER BY id");
+    while (db_row(&query)) {
+        struct note note = {0};
+        read_note(&query, &note);
+        if (db_ok(&query))
+            check_note(report, &note);
+        for (int i = 0; i < 3; i++)
+            free(note.texts[i]);
+    }
+    return db_report_finish(report, &query, error);
+}
+
+static bool check_places(struct db *db, struct db_report *report, struct error *error)
+{
+    struct db_query query;
+    db_report_kind(report);
+    db_prepare(&query, db, "check the places",
+               "SELECT document FROM place WHERE section < 0 OR byte < 0");
+    while (db_row(&query)) {
+        long long document = get_any(&query);
+        if (db_ok(&query))
+            db_report(report, "document %lld: nobody can have been where its place is kept",
+                      document);
     }
     return db_report_finish(report, &query, error);
 }
@@ -249,7 +343,9 @@ static bool check_all(struct db *db, struct db_report *report, struct error *err
     return db_verify_file(db, report, error) && check_sections(db, report, error) &&
            check_documents(db, report, error) && check_sources(db, report, error) &&
            check_readings(db, report, error) && check_section_readings(db, report, error) &&
-           check_summaries(db, report, error) && library_verify_index(db, report, error);
+           check_summaries(db, report, error) && check_questions(db, report, error) &&
+           check_notes(db, report, error) && check_places(db, report, error) &&
+           library_verify_index(db, report, error);
 }
 
 /* Everything of one moment. Nothing is written, so there is nothing to commit, which

@@ -159,7 +159,7 @@ void states_read_row(struct db_query *query, struct states_row *row)
     row->used_at = db_get_int(query, INT64_MIN, INT64_MAX);
     info->place.document = db_get_int(query, INT64_MIN, INT64_MAX);
     info->place.model = db_get_hash(query);
-    info->place.kind = (enum states_kind)db_get_int(query, STATES_PREFIX, STATES_SECTION);
+    info->place.kind = (enum states_kind)db_get_int(query, STATES_PREFIX, STATES_ANSWER);
     info->place.section = db_get_int(query, INT64_MIN, INT64_MAX);
     info->key.format = (int)db_get_int(query, INT_MIN, INT_MAX);
     info->key.tokenizer = (int)db_get_int(query, INT_MIN, INT_MAX);
@@ -255,9 +255,10 @@ bool states_each(struct states *states, int64_t document, const struct hash *mod
     struct db_query query;
     db_prepare(&query, &states->db, "list the states",
                SELECT " WHERE document = ?1 AND (?2 IS NULL OR model = ?2)"
-                      " ORDER BY section, kind, model");
+                      " ORDER BY kind = ?3, section, kind, model");
     db_bind_int(&query, document);
     db_bind_blob(&query, model ? model->bytes : NULL, model ? sizeof model->bytes : 0);
+    db_bind_int(&query, STATES_ANSWER);
     for (bool more = true; more && db_row(&query);) {
         struct states_row row;
         states_read_row(&query, &row);
@@ -269,20 +270,37 @@ bool states_each(struct states *states, int64_t document, const struct hash *mod
 
 /* --- loading --------------------------------------------------------------- */
 
+/* What messages call a state by, and how it can be made again. */
+struct naming {
+    const char *of;
+    long long number;
+    const char *advice;
+};
+
+static struct naming name_state(const struct states_row *row)
+{
+    const struct states_place *place = &row->info.place;
+    if (place->kind == STATES_ANSWER)
+        return (struct naming){"the answer to question", place->section, "ask the question again"};
+    /* As people count; a hostile one may be the largest there is. */
+    long long number = place->section < INT64_MAX ? place->section + 1 : place->section;
+    return (struct naming){"section", number, "read the document again"};
+}
+
 static bool other_version(const struct states_row *row, const char *what, int stored, int wanted,
                           struct error *error)
 {
+    struct naming name = name_state(row);
     return error_set(error, ERROR_STORE,
-                     "the state of section %lld was made with %s %d, this program has %d: read "
-                     "the document again",
-                     (long long)row->info.place.section + 1, what, stored, wanted);
+                     "the state of %s %lld was made with %s %d, this program has %d: %s", name.of,
+                     name.number, what, stored, wanted, name.advice);
 }
 
 static bool other_hash(const struct states_row *row, const char *what, struct error *error)
 {
-    return error_set(error, ERROR_STORE,
-                     "the state of section %lld was made with another %s: read the document again",
-                     (long long)row->info.place.section + 1, what);
+    struct naming name = name_state(row);
+    return error_set(error, ERROR_STORE, "the state of %s %lld was made with another %s: %s",
+                     name.of, name.number, what, name.advice);
 }
 
 static bool check_key(const struct states_row *row, const struct states_key *key,
@@ -302,11 +320,19 @@ static bool check_key(const struct states_row *row, const struct states_key *key
     return true;
 }
 
+static bool other_size(const struct states_row *row, size_t capacity, struct error *error)
+{
+    struct naming name = name_state(row);
+    return error_set(error, ERROR_STORE,
+                     "the state of %s %lld has %lld bytes where the model has %zu: %s", name.of,
+                     name.number, (long long)row->info.raw_bytes, capacity, name.advice);
+}
+
 static bool damaged_state(const struct states_row *row, const char *how, struct error *error)
 {
-    return error_set(error, ERROR_STORE,
-                     "the state of section %lld is damaged (%s): read the document again",
-                     (long long)row->info.place.section + 1, how);
+    struct naming name = name_state(row);
+    return error_set(error, ERROR_STORE, "the state of %s %lld is damaged (%s): %s", name.of,
+                     name.number, how, name.advice);
 }
 
 bool states_unpack(const struct states_row *row, const void *stored, size_t stored_size,
@@ -338,11 +364,7 @@ static bool load(struct states *states, const struct states_row *row, void *payl
 {
     states->refused = (uint64_t)row->info.raw_bytes != capacity;
     if (states->refused)
-        return error_set(error, ERROR_STORE,
-                         "the state of section %lld has %lld bytes where the model has %zu: read "
-                         "the document again",
-                         (long long)row->info.place.section + 1, (long long)row->info.raw_bytes,
-                         capacity);
+        return other_size(row, capacity, error);
     struct db_query query;
     db_prepare(&query, &states->db, "load a state", "SELECT bytes FROM payload WHERE state = ?");
     db_bind_int(&query, row->id);

@@ -23,6 +23,8 @@ struct states;
 enum states_kind {
     STATES_PREFIX = 1,  /* everything up to the end of a section */
     STATES_SECTION = 2, /* that section alone */
+    STATES_ANSWER = 3,  /* a question's text, the question and its answer; `section` is then
+                           the question's id */
 };
 
 /* Where a state belongs: at most one state for each place. */
@@ -30,7 +32,7 @@ struct states_place {
     int64_t document;
     struct hash model; /* fingerprint of the model's file */
     enum states_kind kind;
-    int64_t section; /* ordinal */
+    int64_t section; /* ordinal; of an answer the question's id */
 };
 
 /* What the bytes depend on besides the model's file. */
@@ -85,16 +87,21 @@ bool states_nearest_prefix(struct states *states, int64_t document, const struct
                            int64_t section, struct states_info *info, bool *found,
                            struct error *error) WARN_UNUSED;
 
-/* All states of a document under a model (NULL: any), by section, then kind. */
+/* All states of a document under a model (NULL: any): those of its text by section, then
+ * kind, and after them those of answers by question. */
 typedef bool states_visit(void *context, const struct states_info *info);
 bool states_each(struct states *states, int64_t document, const struct hash *model,
                  states_visit *visit, void *context, struct error *error) WARN_UNUSED;
 
 bool states_remove_document(struct states *states, int64_t document,
                             struct error *error) WARN_UNUSED;
-/* The states from `section` on: the text that they were made from has changed. */
+/* The prefix and section states from `section` on: the text that they were made from has
+ * changed. What an answer's state was made from, its key knows. */
 bool states_remove_from(struct states *states, int64_t document, int64_t section,
                         struct error *error) WARN_UNUSED;
+/* The state of the answer to a question, of any model; none there is fine. */
+bool states_remove_answer(struct states *states, int64_t document, int64_t question,
+                          struct error *error) WARN_UNUSED;
 
 struct states_freed {
     int64_t states, bytes; /* removed */
@@ -113,18 +120,18 @@ bool states_sweep(struct states *states, states_keep *keep, void *context,
 /* When all states take more than `budget` bytes (0 or more), removes those that save the
  * least re-reading per byte until they take a sixteenth less than that. What a state
  * saves: a prefix state the tokens since the one kept before it, for each position up
- * to the next; a section state its own tokens, for each of them, and 64 times that, as
- * asking is more common than resuming from the middle (states_thin.c says how much).
- * Both count half for every 30 days since they were last used; a date to come counts as
- * now. Of each document and model, the prefix state that goes farthest and the one
- * stored last are never removed, even if that leaves more than the budget.
+ * to the next; the state of a section or an answer its own tokens (of an answer at most
+ * 4096), for each of them, and 64 times that, as asking is more common than resuming from
+ * the middle (states_thin.c says how much). All count half for every 30 days since they were last
+ * used; a date to come counts as now. Of each document and model, the prefix state that goes
+ * farthest and the one stored last are never removed, even if that leaves more than the budget.
  *
  * Below the budget this costs some microseconds: call it after every state stored. */
 bool states_thin(struct states *states, int64_t budget, struct states_freed *freed,
                  struct error *error) WARN_UNUSED;
 
 /* As library_verify: the file, and every state's row and payload, one unpacked at a
- * time. Lines name document and section. */
+ * time. Lines name document and section, or question. */
 typedef void states_problem(void *context, const char *line);
 bool states_verify(struct states *states, const atomic_bool *cancel, states_problem *report,
                    void *context, int64_t *problems, struct error *error) WARN_UNUSED;

@@ -124,9 +124,23 @@ bool states_remove_from(struct states *states, int64_t document, int64_t section
 {
     struct db_query query;
     db_prepare(&query, &states->db, "remove the states of changed text",
-               "DELETE FROM state WHERE document = ? AND section >= ?");
+               "DELETE FROM state WHERE document = ? AND section >= ? AND kind <> ?");
     db_bind_int(&query, document);
     db_bind_int(&query, section);
+    db_bind_int(&query, STATES_ANSWER);
+    states_room_forget(states);
+    return db_run(&query, error) && states_room_shrink(states, error);
+}
+
+bool states_remove_answer(struct states *states, int64_t document, int64_t question,
+                          struct error *error)
+{
+    struct db_query query;
+    db_prepare(&query, &states->db, "remove an answer's state",
+               "DELETE FROM state WHERE document = ? AND kind = ? AND section = ?");
+    db_bind_int(&query, document);
+    db_bind_int(&query, STATES_ANSWER);
+    db_bind_int(&query, question);
     states_room_forget(states);
     return db_run(&query, error) && states_room_shrink(states, error);
 }

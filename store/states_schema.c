@@ -5,7 +5,8 @@
 
 /* A state, without its bytes.
  *   document, model, kind, section   its place: the document's number in library.db,
- *                the XXH3-128 of the model's file, 1 prefix or 2 section, the ordinal
+ *                the XXH3-128 of the model's file, 1 prefix, 2 section or 3 answer,
+ *                the ordinal, or the number in library.db of the answer's question
  *   format, tokenizer, normalizer, preamble, text   its key, what the bytes depend on:
  *                three versions, the XXH3-128 of the preamble's tokens and that of
  *                every normalized byte read

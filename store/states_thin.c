@@ -8,10 +8,15 @@
  * A section state saves its own tokens, and is asked about the more often the longer
  * it is: its tokens squared. That is the common case: a question looks at about four
  * sections, and some sixteen questions are asked for each time that someone goes back
- * to the middle of a document. Hence SECTION_WEIGHT; with it, what remains of a
+ * to the middle of a document. Hence ASKING_WEIGHT; with it, what remains of a
  * document that was squeezed is one prefix state to some eight sections' length.
  *
- * Both count for less the longer they were not used, and are held against the bytes
+ * The state of an answer holds the text that the question was asked of, with question
+ * and answer. To go on from it is asking, too, and saves its own tokens: it counts as a
+ * section state does. One that was asked of all up to some section holds far more, but
+ * most of that the prefix states save as well: hence ANSWER_LIMIT.
+ *
+ * All count for less the longer they were not used, and are held against the bytes
  * that they take. The states that are worth least go first, one after the other, each
  * time looking at what is left. */
 #include "store/states_private.h"
@@ -23,7 +28,8 @@
 
 #include "base/clock.h"
 
-#define SECTION_WEIGHT 64.0
+#define ASKING_WEIGHT 64.0
+#define ANSWER_LIMIT 4096        /* tokens that count: a long section's, with a conversation */
 #define HALF_LIFE (30.0 * 86400) /* seconds since the last use */
 #define NONE SIZE_MAX
 
@@ -67,6 +73,13 @@ static void weigh_prefix(struct thinning *thinning, size_t index)
     int64_t from = item->before == NONE ? 0 : items[item->before].token;
     item->worth =
         worth(item, distance(from, item->token) * distance(item->token, items[item->after].token));
+}
+
+static double weigh_asking(const struct candidate *item, int64_t kind)
+{
+    bool is_longer = kind == STATES_ANSWER && item->token > ANSWER_LIMIT;
+    double tokens = (double)(is_longer ? ANSWER_LIMIT : item->token);
+    return worth(item, ASKING_WEIGHT * tokens * tokens);
 }
 
 /* --- loading --------------------------------------------------------------- */
@@ -133,8 +146,8 @@ static void take(struct thinning *thinning, struct db_query *query, int64_t now)
     thinning->model = model;
     if (kind == STATES_PREFIX)
         add_prefix(thinning, index);
-    else if (kind == STATES_SECTION)
-        item->worth = worth(item, SECTION_WEIGHT * (double)item->token * (double)item->token);
+    else if (kind == STATES_SECTION || kind == STATES_ANSWER)
+        item->worth = weigh_asking(item, kind);
     else
         item->worth = worth(item, 0);
 }

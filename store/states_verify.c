@@ -27,9 +27,21 @@ struct name {
     int64_t id, document, section, kind;
 };
 
+static bool kind_is_known(const struct name *name)
+{
+    return name->kind == STATES_PREFIX || name->kind == STATES_SECTION ||
+           name->kind == STATES_ANSWER;
+}
+
 static void report_state(struct verification *verification, const struct name *name,
                          const char *fault)
 {
+    if (name->kind == STATES_ANSWER) {
+        db_report(&verification->report,
+                  "states.db: the answer state of document %lld, question %lld, is damaged (%s)",
+                  (long long)name->document, (long long)name->section, fault);
+        return;
+    }
     const char *kind = name->kind == STATES_PREFIX    ? "prefix "
                        : name->kind == STATES_SECTION ? "section "
                                                       : "";
@@ -68,7 +80,7 @@ static bool read_name(struct verification *verification, struct name *name, bool
         numerics = db_get_text(&query, &size);
     }
     *found = *found && db_ok(&query);
-    if (*found && name->kind != STATES_PREFIX && name->kind != STATES_SECTION)
+    if (*found && !kind_is_known(name))
         report_state(verification, name, "its kind is unknown");
     if (*found && !numerics_are_sound(numerics, size))
         report_state(verification, name, "its numerics tag is not one");
@@ -90,7 +102,7 @@ static bool read_row(struct verification *verification, const struct name *name,
     *sound = db_ok(&query);
     if (!query.damaged)
         return db_report_finish(&verification->report, &query, error);
-    if (name->kind == STATES_PREFIX || name->kind == STATES_SECTION)
+    if (kind_is_known(name))
         report_state(verification, name, "a value does not fit its column");
     bool ended = db_finish(&query, NULL);
     (void)ended;

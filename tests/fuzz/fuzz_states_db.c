@@ -30,7 +30,7 @@ static bool note_state(void *context, const struct states_info *info)
 {
     struct walk *walk = context;
     HARNESS_REQUIRE(memchr(info->numerics, '\0', sizeof info->numerics) != NULL);
-    HARNESS_REQUIRE(info->place.kind == STATES_PREFIX || info->place.kind == STATES_SECTION);
+    HARNESS_REQUIRE(info->place.kind >= STATES_PREFIX && info->place.kind <= STATES_ANSWER);
     HARNESS_REQUIRE(info->token >= 0 && info->raw_bytes >= 0 && info->stored_bytes >= 0);
     walk->infos[walk->count++] = *info;
     return walk->count < STATES;

@@ -5,8 +5,6 @@
 #include "store/states.h"
 #include "tests/unit/library_fixture.h"
 
-#define OLD TESTS_SOURCE_DIR "/tests/migrations/library-1.db"
-
 /* A library with a backup of it in a folder of its own. */
 struct backup {
     struct fixture fixture;
@@ -321,6 +319,7 @@ static void loss_is_counted_and_refused(void **state)
     assert_int_equal(backup->loss.documents, 0);
     assert_int_equal(backup->loss.questions, 2);
     assert_int_equal(backup->loss.summaries, 3);
+    assert_int_equal(backup->loss.notes, 0);
     assert_int_equal(backup->loss.sections_read, 3);
     assert_true(backup->loss.backup_at > 1700000000);
     assert_true(backup->loss.library_at >= backup->loss.backup_at);
@@ -343,6 +342,124 @@ static void loss_is_counted_and_refused(void **state)
     assert_int_equal(count_documents(fixture, fixture->library), 1);
     assert_no_problems(fixture);
     assert_int_equal(add_whole_document(fixture, "three", "anchor"), two + 1);
+}
+
+static int64_t put_note(struct fixture *fixture, int64_t document, int64_t id, const char *name,
+                        int64_t begin, const char *text)
+{
+    struct library_note note = {.id = id,
+                                .document = document,
+                                .kind = *name ? LIBRARY_NOTE_MARK : LIBRARY_NOTE_NOTE,
+                                .name = (char *)(uintptr_t)name,
+                                .begin = begin,
+                                .end = begin + 3,
+                                .passage = (char *)(uintptr_t) "the",
+                                .text = (char *)(uintptr_t)text};
+    MUST(library_put_note(fixture->library, &note, &fixture->error));
+    return note.id;
+}
+
+/* Where none would be, the backup is in place of the library afterwards. */
+static void assert_notes_lost(struct backup *backup, int64_t notes)
+{
+    struct fixture *fixture = &backup->fixture;
+    MUST(restore(backup, false));
+    assert_int_equal(backup->loss.notes, notes);
+    assert_int_equal(backup->refused, notes > 0);
+    assert_int_equal(backup->loss.documents + backup->loss.questions + backup->loss.summaries +
+                         backup->loss.sections_read,
+                     0);
+}
+
+static void notes_that_would_be_lost_are_counted(void **state)
+{
+    struct backup *backup = *state;
+    struct fixture *fixture = &backup->fixture;
+    int64_t one = add_whole_document(fixture, "one", "lighthouse");
+    int64_t two = add_whole_document(fixture, "two", "harbour");
+    int64_t note = put_note(fixture, one, 0, "", 5, "a note");
+    put_note(fixture, one, 0, "", 5, "a note"); /* twice */
+    put_note(fixture, one, 0, "a", 9, "");
+    back_up(backup);
+    assert_notes_lost(backup, 0);
+    MUST(library_put_place(fixture->library, one, 1, 5, &fixture->error));
+    assert_notes_lost(backup, 0); /* a place alone is none */
+    MUST(library_remove_note(fixture->library, note, &fixture->error));
+    assert_notes_lost(backup, 0);
+    MUST(library_remove_note(fixture->library, note, &fixture->error));
+    put_note(fixture, one, 0, "", 5, "a note"); /* as before, but for its number */
+    assert_notes_lost(backup, 0);
+    int64_t third = put_note(fixture, one, 0, "", 5, "a note");
+    assert_notes_lost(backup, 1);
+    put_note(fixture, two, 0, "a", 9, ""); /* of another document */
+    assert_notes_lost(backup, 2);
+    put_note(fixture, one, 0, "a", 10, ""); /* moved */
+    assert_notes_lost(backup, 3);
+    put_note(fixture, one, third, "", 5, "written anew");
+    assert_notes_lost(backup, 3);
+    MUST(library_remove_note(fixture->library, note, &fixture->error));
+    assert_notes_lost(backup, 3);
+    assert_true(backup->loss.library_at >= backup->loss.backup_at);
+
+    MUST(restore(backup, true));
+    assert_int_equal(backup->loss.notes, 3);
+    close_library(fixture);
+    assert_int_equal(ask_number(fixture->path, "SELECT count(*) FROM note"), 3);
+    reopen(fixture);
+    assert_no_problems(fixture);
+}
+
+static int64_t ask_again(struct fixture *fixture, int64_t document, int64_t parent)
+{
+    struct library_question question = {.document = document,
+                                        .model = 1,
+                                        .parent = parent,
+                                        .asked_at = 1700000000,
+                                        .scope = (char *)(uintptr_t) "",
+                                        .question = (char *)(uintptr_t) "And then?",
+                                        .detail = (char *)(uintptr_t) "{}"};
+    int64_t id;
+    MUST(library_add_question(fixture->library, &question, &id, &fixture->error));
+    return id;
+}
+
+/* States know answers by the numbers of their questions. */
+static void restored_conversation_goes_on_with_new_numbers(void **state)
+{
+    struct backup *backup = *state;
+    struct fixture *fixture = &backup->fixture;
+    back_up(backup);
+    char empty[FIXTURE_PATH_SIZE + 8];
+    snprintf(empty, sizeof empty, "%s.empty", backup->path);
+    assert_int_equal(rename(backup->path, empty), 0);
+    int64_t one = add_whole_document(fixture, "one", "lighthouse");
+    assert_int_equal(ask_again(fixture, one, 1), 2);
+    put_note(fixture, one, 0, "", 5, "a note");
+    MUST(library_put_place(fixture->library, one, 1, 5, &fixture->error));
+    back_up(backup);
+    assert_int_equal(ask_again(fixture, one, 2), 3);
+    MUST(restore(backup, false));
+    assert_true(backup->refused);
+    assert_int_equal(backup->loss.questions, 1);
+    MUST(restore(backup, true));
+    struct library_question question;
+    MUST(library_get_question(fixture->library, 2, &question, &fixture->error));
+    assert_int_equal(question.parent, 1);
+    library_question_free(&question);
+    int64_t section, byte;
+    bool found;
+    MUST(library_get_place(fixture->library, one, &section, &byte, &found, &fixture->error));
+    assert_true(found && section == 1 && byte == 5);
+    assert_int_equal(ask_again(fixture, one, 2), 4);
+    assert_no_problems(fixture);
+
+    assert_int_equal(rename(empty, backup->path), 0);
+    MUST(restore(backup, true));
+    assert_int_equal(add_whole_document(fixture, "two", "harbour"), one + 1);
+    MUST(library_last_question(fixture->library, one + 1, &question, &found, &fixture->error));
+    assert_true(found && question.id == 5);
+    library_question_free(&question);
+    assert_no_problems(fixture);
 }
 
 static void changed_text_is_a_loss(void **state)
@@ -407,11 +524,10 @@ static void many_rows_are_compared_quickly(void **state)
     assert_int_equal(backup->loss.summaries, ROWS / 2 - 1);
 }
 
-static void backup_of_an_earlier_layout_is_restored(void **state)
+static void restore_old(struct backup *backup, const char *old)
 {
-    struct backup *backup = *state;
     struct fixture *fixture = &backup->fixture;
-    copy_file(OLD, backup->path);
+    copy_file(old, backup->path);
     size_t before_size, after_size;
     unsigned char *before = read_file(backup->path, &before_size);
     MUST(restore(backup, false));
@@ -424,10 +540,27 @@ static void backup_of_an_earlier_layout_is_restored(void **state)
     assert_int_equal(count_files(backup->folder), 1);
     assert_no_problems(fixture);
     assert_int_equal(search_for(fixture, fixture->library, 1, "tide"), 3);
+    put_note(fixture, 1, 0, "a", 5, "");
     close_library(fixture);
     assert_int_equal(ask_number(fixture->path, "PRAGMA user_version"), LIBRARY_SCHEMA);
     assert_int_equal(count_files(fixture->folder), 1);
     reopen(fixture);
+    MUST(restore(backup, false));
+    assert_true(backup->refused && backup->loss.notes == 1);
+    MUST(library_remove_document(fixture->library, 1, &fixture->error));
+}
+
+static void backup_of_an_earlier_layout_is_restored(void **state)
+{
+    struct backup *backup = *state;
+    struct fixture *fixture = &backup->fixture;
+    restore_old(backup, TESTS_SOURCE_DIR "/tests/migrations/library-1.db");
+    restore_old(backup, TESTS_SOURCE_DIR "/tests/migrations/library-2.db");
+    MUST(restore(backup, false));
+    struct library_source source;
+    MUST(library_get_source(fixture->library, 2, 0, &source, &fixture->error));
+    assert_string_equal(source.encoding, "windows-1252");
+    library_source_free(&source);
 }
 
 static void pages_of_another_size_are_fitted(void **state)
@@ -482,6 +615,10 @@ static void foreign_and_damaged_files_are_refused(void **state)
         {"PRAGMA user_version = 99", "newer tidemark (layout 99"},
         {"PRAGMA user_version = 0", "no layout version"},
         {"PRAGMA user_version = 1", "its tables are not"},
+        {"PRAGMA user_version = 2", "its tables are not"},
+        {"DROP INDEX question_by_parent", "its tables are not"},
+        {"DROP TABLE note", "its tables are not"},
+        {"UPDATE question SET parent = id", "cannot follow up"},
         {"DROP TABLE question", "its tables are not"},
         {"DROP TABLE search", "its tables are not"},
         {"CREATE TRIGGER t AFTER INSERT ON document BEGIN DELETE FROM document; END", "damaged"},
@@ -761,6 +898,8 @@ int main(void)
         BACKED(backup_without_room_leaves_nothing),
         BACKED(restored_library_is_the_one_backed_up),
         BACKED(loss_is_counted_and_refused),
+        BACKED(notes_that_would_be_lost_are_counted),
+        BACKED(restored_conversation_goes_on_with_new_numbers),
         BACKED(changed_text_is_a_loss),
         BACKED(empty_library_takes_any_backup),
         BACKED(many_rows_are_compared_quickly),

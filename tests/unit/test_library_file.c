@@ -49,12 +49,14 @@ static void assert_refused_untouched(struct fixture *fixture, const char *words)
 static void file_has_the_layout_of_its_version(void **state)
 {
     struct fixture *fixture = *state;
-    assert_int_equal(LIBRARY_SCHEMA, 2);
-    assert_layout(fixture->path, "d8d1b7d59df9887955ff4ab90fffa903");
+    assert_int_equal(LIBRARY_SCHEMA, 3);
+    assert_layout(fixture->path, "7524563dd66df44efce57d5a98db56b5");
     char old[FIXTURE_PATH_SIZE];
     snprintf(old, sizeof old, "%s/old.db", fixture->folder);
     copy_file(TESTS_SOURCE_DIR "/tests/migrations/library-1.db", old);
     assert_layout(old, "70dbcc7756cc8e872de8a8e32324cfc0");
+    copy_file(TESTS_SOURCE_DIR "/tests/migrations/library-2.db", old);
+    assert_layout(old, "d8d1b7d59df9887955ff4ab90fffa903");
 }
 
 static void file_of_another_layout_is_refused_untouched(void **state)
@@ -66,6 +68,8 @@ static void file_of_another_layout_is_refused_untouched(void **state)
         {"PRAGMA user_version = 99", "newer tidemark (layout 99"},
         {"PRAGMA application_id = 5", "another program"},
         {"DROP INDEX source_by_path", "is damaged"},
+        {"DROP INDEX note_mark", "is damaged"},
+        {"DROP TABLE place", "is damaged"},
         {"DROP TABLE question", "is damaged"},
         {"DROP TABLE search", "is damaged"},
         {"CREATE TRIGGER t AFTER INSERT ON document BEGIN SELECT 1; END", "is damaged"},
@@ -156,6 +160,13 @@ static bool visit_no_question(void *context, const struct library_question *ques
     return question->question != NULL;
 }
 
+static bool visit_no_note(void *context, const struct library_note *note)
+{
+    (void)context;
+    assert_true(note->begin <= note->end);
+    return note->text != NULL;
+}
+
 static bool visit_no_document(void *context, const struct library_document *document)
 {
     (void)context;
@@ -172,6 +183,14 @@ static void file_that_is_damaged_is_read_safely(void **state)
     for (int i = 0; i < 30; i++) {
         snprintf(text, sizeof text, "Section %d of many has words, word%d and others.\n", i, i);
         add_section(fixture, id, i, "Title", text);
+        add_question(fixture, id, touch_model(fixture, "m"), text, i % 2 ? text : NULL);
+        struct library_note note = {.document = id,
+                                    .kind = LIBRARY_NOTE_NOTE,
+                                    .section = i,
+                                    .passage = text,
+                                    .text = (char *)(uintptr_t) "What I thought of it."};
+        MUST(library_put_note(fixture->library, &note, &fixture->error));
+        MUST(library_put_place(fixture->library, id, i, i, &fixture->error));
     }
     close_library(fixture);
     size_t size;
@@ -188,18 +207,27 @@ static void file_that_is_damaged_is_read_safely(void **state)
         struct error *error = &fixture->error;
         *error = (struct error){0};
         struct library_hit hits[8];
+        struct library_shelf_hit shelf[8];
         struct library_document document = {0};
+        struct library_question question = {0};
         size_t count;
+        int64_t place[2];
+        bool found;
         int seen = 0;
         static const char *const words[] = {"section", "word7"};
         bool ok = library_open(&fixture->library, fixture->folder, error) &&
                   library_each_document(fixture->library, visit_no_document, NULL, error) &&
                   library_each_section(fixture->library, id, 3, visit_nothing, &seen, error) &&
                   library_search(fixture->library, id, words, 2, hits, 8, &count, error) &&
+                  library_search_all(fixture->library, words, 2, shelf, 8, &count, error) &&
                   library_each_question(fixture->library, id, visit_no_question, NULL, error) &&
+                  library_last_question(fixture->library, id, &question, &found, error) &&
+                  library_each_note(fixture->library, id, visit_no_note, NULL, error) &&
+                  library_get_place(fixture->library, id, &place[0], &place[1], &found, error) &&
                   library_find_document(fixture->library, "d", &document, error) &&
                   library_remove_document(fixture->library, id, error);
         library_document_free(&document);
+        library_question_free(&question);
         if (!ok && error->kind != ERROR_STORE && error->kind != ERROR_INPUT)
             fail_msg("seed %llu, round %d: %s", (unsigned long long)seed, round, error->text);
         failed += !ok;

@@ -31,7 +31,8 @@ static const char *const phrases[] = {
     "Zyrkovian",           "yrkovian",    "plomquist",
     "Quaxtable heading",   "uaxtabl",     "Why wobbleforth",
     "Because grumbleduke", "detailsnork", "Summary of flumquat",
-    "vexinode.txt",        "secretname",
+    "vexinode.txt",        "secretname",  "Thought of brindlewort",
+    "passage tormelling",
 };
 
 static int64_t add_secret(struct fixture *fixture, int64_t model)
@@ -59,6 +60,15 @@ static int64_t add_secret(struct fixture *fixture, int64_t model)
     MUST(library_add_question(fixture->library, &question, &number, &fixture->error));
     for (int i = 0; i < COPIES; i++)
         add_summary(fixture, id, model, i, "Summary of flumquat.");
+    for (int i = 0; i < COPIES; i++) {
+        struct library_note note = {.document = id,
+                                    .kind = LIBRARY_NOTE_NOTE,
+                                    .section = i,
+                                    .passage = (char *)(uintptr_t) "passage tormelling",
+                                    .text = (char *)(uintptr_t) "Thought of brindlewort."};
+        MUST(library_put_note(fixture->library, &note, &fixture->error));
+    }
+    MUST(library_put_place(fixture->library, id, 3, 3, &fixture->error));
     return id;
 }
 
@@ -168,21 +178,24 @@ static void log_is_overwritten_before_it_goes(void **state)
     close(log);
 }
 
-static void copy_of_an_older_layout_goes_too(void **state)
+static void copies_of_older_layouts_go_too(void **state)
 {
     struct fixture *fixture = *state;
-    char copy[FIXTURE_PATH_SIZE], where[600];
-    close_library(fixture);
-    remove_log(fixture->path);
-    copy_file(TESTS_SOURCE_DIR "/tests/migrations/library-1.db", fixture->path);
-    reopen(fixture);
-    snprintf(copy, sizeof copy, "%s/library-1.db", fixture->folder);
-    assert_int_equal(access(copy, F_OK), 0);
-    MUST(library_remove_document(fixture->library, 1, &fixture->error));
-    MUST(library_shred(fixture->library, &fixture->error));
-    assert_int_not_equal(access(copy, F_OK), 0);
-    assert_false(folder_holds(fixture->folder, "harbour book", where));
-    assert_false(folder_holds(fixture->folder, "Who rules Rome", where));
+    for (int version = 1; version < LIBRARY_SCHEMA; version++) {
+        char old[FIXTURE_PATH_SIZE], copy[FIXTURE_PATH_SIZE], where[600];
+        close_library(fixture);
+        remove_log(fixture->path);
+        snprintf(old, sizeof old, "%s/tests/migrations/library-%d.db", TESTS_SOURCE_DIR, version);
+        copy_file(old, fixture->path);
+        reopen(fixture);
+        snprintf(copy, sizeof copy, "%s/library-%d.db", fixture->folder, version);
+        assert_int_equal(access(copy, F_OK), 0);
+        MUST(library_remove_document(fixture->library, 1, &fixture->error));
+        MUST(library_shred(fixture->library, &fixture->error));
+        assert_int_not_equal(access(copy, F_OK), 0);
+        assert_false(folder_holds(fixture->folder, "harbour book", where));
+        assert_false(folder_holds(fixture->folder, "Who rules Rome", where));
+    }
 }
 
 static void another_user_of_the_library_is_in_the_way(void **state)
@@ -247,7 +260,7 @@ int main(void)
         STORED(shredded_text_is_in_no_file),
         STORED(careless_leftovers_are_overwritten),
         STORED(log_is_overwritten_before_it_goes),
-        STORED(copy_of_an_older_layout_goes_too),
+        STORED(copies_of_older_layouts_go_too),
         STORED(another_user_of_the_library_is_in_the_way),
         STORED(killed_shredding_loses_nothing),
     };

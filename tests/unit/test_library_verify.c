@@ -1,12 +1,44 @@
 /* Tests of library_verify: each kind of damage, made on purpose, is reported. */
 #include "tests/unit/library_fixture.h"
 
+/* A mark, a note, a place, and a question that follows up the first of the document. */
+static void add_leavings(struct fixture *fixture, int64_t document)
+{
+    struct library_note note = {.document = document,
+                                .kind = LIBRARY_NOTE_MARK,
+                                .name = (char *)(uintptr_t) "a",
+                                .section = 2,
+                                .begin = 5,
+                                .end = 5,
+                                .passage = (char *)(uintptr_t) "caf\xC3\xA9"};
+    MUST(library_put_note(fixture->library, &note, &fixture->error));
+    note.id = 0;
+    note.kind = LIBRARY_NOTE_NOTE;
+    note.name = NULL;
+    note.text = (char *)(uintptr_t) "See there.";
+    note.section = 99; /* of a text that was longer once */
+    MUST(library_put_note(fixture->library, &note, &fixture->error));
+    MUST(library_put_place(fixture->library, document, 77, 1000, &fixture->error));
+    struct library_question question;
+    bool found;
+    MUST(library_last_question(fixture->library, document, &question, &found, &fixture->error));
+    assert_true(found);
+    question.parent = question.id;
+    MUST(library_add_question(fixture->library, &question, &question.id, &fixture->error));
+    library_question_free(&question);
+}
+
 static void sound_library_has_no_problems(void **state)
 {
     struct fixture *fixture = *state;
     assert_no_problems(fixture);
     int64_t id = add_whole_document(fixture, "one", "lighthouse");
     add_whole_document(fixture, "two", "harbour");
+    assert_no_problems(fixture);
+    add_leavings(fixture, id);
+    struct hash made_from = hash_of("a", 1);
+    MUST(library_put_summary(fixture->library, id, 1, LIBRARY_SUMMARY_CHAPTER, 1, &made_from,
+                             "Two sections.", &fixture->error));
     assert_no_problems(fixture);
     MUST(library_cut_document(fixture->library, id, 1, 1, &fixture->error));
     assert_no_problems(fixture);
@@ -85,9 +117,41 @@ static const struct damage damages[] = {
      "reading 1, section 2: its tokens do not go on", 1},
     {"UPDATE section_reading SET tokens = -9223372036854775808", "its tokens do not go on", 4},
     {"UPDATE summary SET kind = 9 WHERE document = 1", "a summary of kind 9", 1},
+    {"UPDATE summary SET kind = 6 WHERE document = 1", "a summary of kind 6", 1},
+    {"UPDATE summary SET kind = 0 WHERE document = 1", "a summary of kind 0", 1},
     {"UPDATE summary SET section = 3 WHERE document = 1", "kind 3 of section 4", 1},
     {"UPDATE summary SET section = 9223372036854775807", "cannot be a summary", 2},
-    {"PRAGMA foreign_keys = OFF; DELETE FROM model", "of reading refers to a model that is not", 6},
+    {"UPDATE question SET parent = 2 WHERE id = 3", "question 3: it cannot follow up question 2",
+     1},
+    {"UPDATE question SET parent = 3 WHERE id = 1", "question 1: it cannot follow up question 3",
+     1},
+    {"UPDATE question SET parent = 3 WHERE id = 3", "question 3: it cannot follow up question 3",
+     1},
+    {"PRAGMA foreign_keys = OFF; UPDATE question SET parent = 88 WHERE id = 3",
+     "row 3 of question refers to a question that is not", 1},
+    {"UPDATE note SET kind = 4 WHERE id = 2", "document 1, note 2: its kind is unknown", 1},
+    {"UPDATE note SET kind = -9223372036854775807 WHERE id = 2", "note 2: its kind is unknown", 1},
+    {"UPDATE note SET name = '' WHERE id = 1", "note 1: a mark without a name", 1},
+    {"UPDATE note SET kind = 2 WHERE id = 1", "note 1: a name, but no mark", 1},
+    {"UPDATE note SET section = -1 WHERE id = 1", "note 1: there cannot be such a place", 1},
+    {"UPDATE note SET begin = -1 WHERE id = 1", "note 1: there cannot be such a place", 1},
+    {"UPDATE note SET end = 4 WHERE id = 1", "note 1: there cannot be such a place", 1},
+    {"UPDATE note SET passage = CAST(x'41ff' AS TEXT) WHERE id = 1",
+     "note 1: its text is not UTF-8", 1},
+    {"UPDATE note SET text = CAST(x'41ff' AS TEXT) WHERE id = 2", "note 2: its text is not", 1},
+    {"PRAGMA foreign_keys = OFF; UPDATE note SET document = 55 WHERE id = 2",
+     "row 2 of note refers to a document that is not", 1},
+    {"PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = replace(sql, 'UNIQUE ', '')"
+     " WHERE name = 'note_mark'; PRAGMA writable_schema = RESET;"
+     " INSERT INTO note SELECT 9, document, kind, name, section, begin, end, passage, text,"
+     " made_at FROM note WHERE id = 1; PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql ="
+     " replace(sql, 'CREATE ', 'CREATE UNIQUE ') WHERE name = 'note_mark'",
+     "non-unique entry in index note_mark", 1},
+    {"UPDATE place SET byte = -1", "document 1: nobody can have been where its place is", 1},
+    {"UPDATE place SET section = -1", "document 1: nobody can have been where its place is", 1},
+    {"PRAGMA foreign_keys = OFF; UPDATE place SET document = 55",
+     "row 55 of place refers to a document that is not", 1},
+    {"PRAGMA foreign_keys = OFF; DELETE FROM model", "of reading refers to a model that is not", 7},
     {"PRAGMA foreign_keys = OFF; DELETE FROM document WHERE id = 2", "refers to a document that",
      9},
     {"INSERT INTO search (search) VALUES ('delete-all')", "holds 0 words where the text has", 1},
@@ -111,6 +175,7 @@ static void damage_is_reported(void **state)
     struct fixture *fixture = *state;
     add_whole_document(fixture, "one", "lighthouse");
     add_whole_document(fixture, "two", "harbour");
+    add_leavings(fixture, 1);
     close_library(fixture);
     size_t size;
     unsigned char *good = read_file(fixture->path, &size);

@@ -309,8 +309,8 @@ static bool list(void *context, const struct states_info *info)
 {
     struct listing *listing = context;
     size_t used = strlen(listing->text);
-    snprintf(listing->text + used, sizeof listing->text - used, "%lld%s ",
-             (long long)info->place.section, info->place.kind == STATES_PREFIX ? "p" : "s");
+    snprintf(listing->text + used, sizeof listing->text - used, "%lld%c ",
+             (long long)info->place.section, " psa"[info->place.kind]);
     return --listing->stop_after != 0;
 }
 
@@ -370,6 +370,72 @@ static void states_are_listed_and_found_and_removed(void **state)
     assert_int_equal(ask_number(fixture->path, "SELECT count(*) FROM payload"), 1);
 }
 
+static void assert_listed(struct fixture *fixture, int64_t document, const char *expected)
+{
+    struct listing listing = {0};
+    struct error error = {0};
+    assert_true(states_each(fixture->states, document, NULL, list, &listing, &error));
+    assert_string_equal(listing.text, expected);
+}
+
+/* Numbered by questions, they are no part of the row of sections. */
+static void answers_lie_beside_the_text(void **state)
+{
+    struct fixture *fixture = *state;
+    struct error error = {0};
+    bool found;
+    reopen(fixture);
+    for (int i = 0; i < 4; i++) {
+        struct states_info info = info_at(1, STATES_PREFIX, i);
+        put(fixture, &info, "ppp", 3);
+        info = info_at(1, STATES_SECTION, i);
+        put(fixture, &info, "ssss", 4);
+    }
+    struct states_info answer = info_at(1, STATES_ANSWER, 2), info;
+    put(fixture, &answer, "aaaaa", 5);
+    info = info_at(1, STATES_ANSWER, 3);
+    info.place.model = hash_of_text("another model");
+    put(fixture, &info, "a", 1);
+    info = info_at(1, STATES_ANSWER, 3);
+    put(fixture, &info, "a", 1);
+    info = info_at(1, STATES_ANSWER, 1);
+    info.place.section = INT64_MAX;
+    put(fixture, &info, "a", 1);
+    info = info_at(2, STATES_ANSWER, 3);
+    put(fixture, &info, "a", 1);
+    assert_loads(fixture, &answer, "aaaaa", 5);
+    assert_listed(fixture, 1, "0p 0s 1p 1s 2p 2s 3p 3s 2a 3a 3a 9223372036854775807a ");
+    assert_true(states_nearest_prefix(fixture->states, 1, &info.place.model, INT64_MAX, &info,
+                                      &found, &error));
+    assert_true(found && info.place.kind == STATES_PREFIX && info.place.section == 3);
+
+    info = answer;
+    info.key.text.bytes[0] ^= 1;
+    assert_refused(fixture, &info, 5,
+                   "the state of the answer to question 2 was made with another "
+                   "text: ask the question again");
+    info = answer;
+    info.key.format = 9;
+    assert_refused(fixture, &info, 5, "the answer to question 2 was made with payload format 1");
+    assert_refused(fixture, &answer, 4, "the answer to question 2 has 5 bytes where");
+
+    assert_true(states_remove_from(fixture->states, 1, 2, &error));
+    assert_listed(fixture, 1, "0p 0s 1p 1s 2a 3a 3a 9223372036854775807a ");
+    assert_true(states_remove_answer(fixture->states, 1, 3, &error));
+    assert_listed(fixture, 1, "0p 0s 1p 1s 2a 9223372036854775807a ");
+    assert_listed(fixture, 2, "3a ");
+    assert_true(states_remove_answer(fixture->states, 1, 1, &error)); /* a section's number */
+    assert_true(states_remove_answer(fixture->states, 2, 99, &error));
+    int64_t bytes;
+    assert_true(states_total_bytes(fixture->states, 0, &bytes, &error));
+    assert_int_equal(bytes, 2 * 7 + 7);
+    assert_true(states_remove_document(fixture->states, 1, &error));
+    assert_listed(fixture, 1, "");
+    close_states(fixture);
+    assert_int_equal(ask_number(fixture->path, "SELECT count(*) FROM payload"), 1);
+    assert_sound(fixture->path);
+}
+
 /* A load inside a listing, as a check of all states does. */
 struct check {
     struct states *states;
@@ -420,6 +486,7 @@ int main(void)
         STORED(states_altered_in_the_file_are_refused_by_name),
         STORED(states_with_a_flipped_byte_are_refused),
         STORED(states_are_listed_and_found_and_removed),
+        STORED(answers_lie_beside_the_text),
         STORED(states_load_while_being_listed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

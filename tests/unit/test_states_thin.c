@@ -83,8 +83,10 @@ static void mark_kept(struct references *references)
 static int64_t saved(const struct references *references, size_t index)
 {
     const struct reference *item = &references->items[index];
-    if (item->kind == STATES_SECTION)
-        return 64 * item->token * item->token;
+    if (item->kind != STATES_PREFIX) {
+        int64_t tokens = item->kind == STATES_ANSWER && item->token > 4096 ? 4096 : item->token;
+        return 64 * tokens * tokens;
+    }
     int64_t before = 0, after = -1;
     for (size_t i = 0; i < references->count; i++) {
         const struct reference *other = &references->items[i];
@@ -190,13 +192,15 @@ static void put_random(struct fixture *fixture, int round, uint64_t *random)
         noise[i] = (unsigned char)(next_random(random) >> 32);
     for (size_t i = 0; i < count; i++) {
         int64_t section = (int64_t)(next_random(random) % 12);
-        enum states_kind kind = next_random(random) % 3 ? STATES_PREFIX : STATES_SECTION;
+        static const enum states_kind kinds[] = {STATES_PREFIX, STATES_PREFIX,  STATES_PREFIX,
+                                                 STATES_PREFIX, STATES_SECTION, STATES_ANSWER};
+        enum states_kind kind = kinds[next_random(random) % 6];
         infos[i] = info_at(1 + (int64_t)(next_random(random) % 2), kind, section);
         infos[i].place.model.bytes[0] = (unsigned char)(next_random(random) % 2);
         infos[i].token =
             kind == STATES_PREFIX
                 ? 1000 * section + (int64_t)(next_random(random) % (round % 2 ? 1500 : 6000))
-                : (int64_t)(next_random(random) % 300);
+                : (int64_t)(next_random(random) % 300) * (kind == STATES_ANSWER ? 30 : 1);
         payloads[i] = noise;
         sizes[i] = next_random(random) % 2 ? 100 : 1 + next_random(random) % LARGEST;
     }
@@ -284,8 +288,8 @@ static bool list(void *context, const struct states_info *info)
 {
     struct listing *listing = context;
     size_t used = strlen(listing->text);
-    snprintf(listing->text + used, sizeof listing->text - used, "%lld%s ",
-             (long long)info->place.section, info->place.kind == STATES_PREFIX ? "p" : "s");
+    snprintf(listing->text + used, sizeof listing->text - used, "%lld%c ",
+             (long long)info->place.section, " psa"[info->place.kind]);
     return true;
 }
 
@@ -348,6 +352,26 @@ static void what_is_not_used_goes_first(void **state)
     static const char *const left[] = {"0s 1s 3s 4s ", "0s 1s 3s ", "0s 1s ", "1s ", ""};
     for (int i = 0; i < 5; i++) {
         thin(fixture, 49 - 10 * i);
+        assert_left(fixture, 1, left[i]);
+    }
+}
+
+/* An answer is worth what a section of as many tokens is. */
+static void answers_are_weighed_as_sections(void **state)
+{
+    struct fixture *fixture = *state;
+    reopen(fixture);
+    put_bytes(fixture, STATES_SECTION, 0, 30, 10);
+    put_bytes(fixture, STATES_ANSWER, 7, 31, 10);
+    put_bytes(fixture, STATES_SECTION, 1, 32, 10);
+    put_bytes(fixture, STATES_ANSWER, 2, 33, 10);
+    put_bytes(fixture, STATES_SECTION, 2, 4097, 10); /* more than an answer can be worth */
+    put_bytes(fixture, STATES_ANSWER, 9, 1000000, 10);
+    assert_left(fixture, 1, "0s 1s 2s 2a 7a 9a ");
+    static const char *const left[] = {"1s 2s 2a 7a 9a ", "1s 2s 2a 9a ", "2s 2a 9a ",
+                                       "2s 9a ",          "2s ",          ""};
+    for (int i = 0; i < 6; i++) {
+        thin(fixture, 59 - 10 * i);
         assert_left(fixture, 1, left[i]);
     }
 }
@@ -512,10 +536,15 @@ int main(void)
 {
 #define STORED(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        STORED(choice_is_that_of_the_slow_way),    STORED(least_useful_goes_first),
-        STORED(what_is_not_used_goes_first),       STORED(long_row_is_left_evenly_spread),
-        STORED(what_a_reading_goes_on_from_stays), STORED(file_shrinks),
-        STORED(hostile_rows_do_no_harm),           STORED(damaged_rows_are_refused),
+        STORED(choice_is_that_of_the_slow_way),
+        STORED(least_useful_goes_first),
+        STORED(what_is_not_used_goes_first),
+        STORED(answers_are_weighed_as_sections),
+        STORED(long_row_is_left_evenly_spread),
+        STORED(what_a_reading_goes_on_from_stays),
+        STORED(file_shrinks),
+        STORED(hostile_rows_do_no_harm),
+        STORED(damaged_rows_are_refused),
         STORED(many_states_are_thinned_quickly),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -56,6 +56,8 @@ static void sound_states_give_no_line(void **state)
         struct states_info info = info_at(3, STATES_SECTION, section);
         snprintf(info.numerics, sizeof info.numerics, "%s", section % 2 ? "cuda NVIDIA H200" : "");
         put(fixture, &info, "seven b", 1 + (size_t)section % 7);
+        info = info_at(3, STATES_ANSWER, section + 1);
+        put(fixture, &info, "seven b", 1 + (size_t)section % 7);
     }
     assert_int_equal(verify(fixture, &findings), 0);
     assert_int_equal(findings.lines, 0);
@@ -89,8 +91,16 @@ static void every_damage_is_named(void **state)
          SECTION "a value does not fit its column)"},
         {"UPDATE state SET token = -1" SECOND, SECTION "a value does not fit its column)"},
         {"UPDATE state SET format = 2147483648" SECOND, SECTION "a value does not fit its column)"},
-        {"UPDATE state SET kind = 3" SECOND,
+        {"UPDATE state SET kind = 4" SECOND,
          "the state of document 2, section 5, is damaged (its kind is unknown)"},
+        {"UPDATE state SET kind = 0" SECOND,
+         "the state of document 2, section 5, is damaged (its kind is unknown)"},
+        {"UPDATE state SET kind = 3, hash = zeroblob(16)" SECOND,
+         "the answer state of document 2, question 4, is damaged (checksum differs)"},
+        {"UPDATE state SET kind = 3, token = -1" SECOND,
+         "the answer state of document 2, question 4, is damaged (a value does not fit"},
+        {"UPDATE state SET kind = 3, section = 9223372036854775807, raw_bytes = 0" SECOND,
+         "document 2, question 9223372036854775807, is damaged (its sizes do not fit"},
         {"UPDATE state SET kind = -9223372036854775807" SECOND, "(its kind is unknown)"},
         {"UPDATE state SET codec = 9" FIRST, PREFIX "its codec is unknown)"},
         {"UPDATE state SET codec = 0" FIRST, PREFIX "its sizes do not fit together)"},
