@@ -38,10 +38,9 @@ void command_prepare_signals(void)
 
 /* --- the worker ---------------------------------------------------------------------- */
 
-bool command_open(struct command *command, const struct options *options, struct error *error)
+struct session_options command_session(const struct options *options)
 {
-    *command = (struct command){.options = options};
-    struct session_options session = {
+    return (struct session_options){
         .model = options->model,
         .library = options->library,
         .kernels = options->kernels,
@@ -49,6 +48,12 @@ bool command_open(struct command *command, const struct options *options, struct
         .budget_given = options->budget >= 0,
         .budget = options->budget,
     };
+}
+
+bool command_open(struct command *command, const struct options *options, struct error *error)
+{
+    *command = (struct command){.options = options};
+    struct session_options session = command_session(options);
     command->worker = worker_start(&session, error);
     atomic_store(&running, command->worker);
     return command->worker != NULL;
@@ -73,7 +78,7 @@ static bool follow(struct command *command, struct error *error)
 bool command_do(struct command *command, worker_job *job, void *context, struct error *error)
 {
     progress_begin(&command->progress, command->options->quiet);
-    if (!worker_submit(command->worker, job, context, error))
+    if (!worker_submit(command->worker, job, context, WORKER_IN_TURN, NULL, error))
         return false;
     /* A signal that came before there was a job to cancel is meant for this one. */
     if (atomic_load(&interrupted))

@@ -28,6 +28,9 @@ struct command {
 /* Ignores SIGPIPE; call it before anything is printed. */
 void command_prepare_signals(void);
 
+/* What the options say of library and model; its texts are theirs. */
+struct session_options command_session(const struct options *options);
+
 /* One at a time in a program. When it fails, command_close is still to be called. */
 bool command_open(struct command *command, const struct options *options,
                   struct error *error) WARN_UNUSED;

@@ -1,7 +1,7 @@
 #include "app/progress.h"
 
 #include "app/output.h"
-#include "app/quantity.h"
+#include "base/quantity.h"
 #include "base/clock.h"
 #include "base/utf8.h"
 #include "base/visible.h"
@@ -130,6 +130,7 @@ void progress_event(struct progress *progress, const struct event *event)
         if (!progress->quiet)
             print_note(progress, event->text);
         break;
+    case EVENT_SECTION:
     case EVENT_CHECKPOINT:
     case EVENT_TOKEN:
     case EVENT_DONE:

@@ -1,7 +1,7 @@
 #include "app/command.h"
 #include "app/commands/commands.h"
-#include "app/quantity.h"
 #include "app/work/upkeep.h"
+#include "base/quantity.h"
 
 #include <stdio.h>
 #include <time.h>
@@ -29,10 +29,10 @@ static bool refuse(const struct restore_job *job, const struct library_loss *los
     format_day(backup, loss->backup_at);
     return error_set(error, ERROR_STORE,
                      "the library (last changed %s) holds what %.300s (%s) lacks: %lld documents, "
-                     "%lld questions, %lld summaries and the reading of %lld sections; back it up "
-                     "first, then use --force",
+                     "%lld questions, %lld summaries, %lld notes and the reading of %lld sections; "
+                     "back it up first, then use --force",
                      library, job->path, backup, (long long)loss->documents,
-                     (long long)loss->questions, (long long)loss->summaries,
+                     (long long)loss->questions, (long long)loss->summaries, (long long)loss->notes,
                      (long long)loss->sections_read);
 }
 

@@ -1,6 +1,6 @@
 #include "app/command.h"
 #include "app/commands/commands.h"
-#include "app/quantity.h"
+#include "base/quantity.h"
 #include "app/work/listing.h"
 #include "app/work/upkeep.h"
 

@@ -1,5 +1,7 @@
 #include "app/work/asking.h"
 
+#include "app/work/answer_states.h"
+#include "app/work/detail.h"
 #include "app/work/generate.h"
 #include "app/work/grounding.h"
 #include "app/work/json.h"
@@ -7,6 +9,7 @@
 #include "app/work/ranking.h"
 #include "app/work/reading.h"
 #include "app/work/section_states.h"
+#include "app/work/upkeep.h"
 #include "base/clock.h"
 
 #include <ctype.h>
@@ -27,21 +30,90 @@ enum { DEFAULT_LANES = 4, DEFAULT_TOKENS = 96 };
 /* A question on its way to an answer. */
 struct ask {
     struct session *session;
-    const struct asking_options *options;
+    struct asking_options options; /* as given, but for what a follow-up takes over */
     struct asking_result *result;
+    struct answer_states_thread thread; /* that is gone on with; empty: asked afresh */
+    char scope[64];                     /* what the question is limited to, for the library */
     struct library_hit hits[ASKING_MAX_LANES];
     int64_t sections[ASKING_MAX_LANES];
     size_t count;
     struct state *states[ASKING_MAX_LANES];
     struct generate_lane lanes[ASKING_MAX_LANES];
-    struct state *before; /* with as_of: the prefix state before the question */
+    struct hash texts[ASKING_MAX_LANES]; /* what each lane has read: in its state's key */
+    struct state *before;                /* with as_of or a thread: the state before the question */
+    size_t best;                         /* the lane that answered, when one did */
 };
+
+/* --- what came before ------------------------------------------------------------------ */
+
+static bool goes_on(const struct ask *ask)
+{
+    return ask->thread.count > 0;
+}
+
+static bool check_document(struct ask *ask, const struct library_question *parent,
+                           struct error *error)
+{
+    struct library_document document;
+    if (parent->document == ask->options.document)
+        return true;
+    if (!library_get_document(ask->session->library, parent->document, &document, error))
+        return false;
+    error_set(error, ERROR_USAGE,
+              "question %lld was asked of document %lld, %.200s: name that one to go on from it",
+              (long long)parent->id, (long long)document.id, document.name);
+    library_document_free(&document);
+    return false;
+}
+
+/* Finds the thread that the question goes on with. Where there is no answer to go on from,
+ * it is asked afresh, within the same limits. */
+static bool follow(struct ask *ask, struct error *error)
+{
+    struct library_question parent;
+    struct asking_options *options = &ask->options;
+    if (options->section >= 0 || options->as_of >= 0 || options->reread)
+        return error_set(error, ERROR_USAGE,
+                         "a follow-up goes on from an answer: it goes without a section, "
+                         "--as-of and --reread");
+    if (!library_get_question(ask->session->library, options->after, &parent, error))
+        return false;
+    bool ok = check_document(ask, &parent, error) &&
+              answer_states_thread(ask->session, options->after, &ask->thread, error);
+    if (ok) {
+        if (strlen(parent.scope) < sizeof ask->scope)
+            strcpy(ask->scope, parent.scope);
+        detail_scope(&parent, &options->section, &options->as_of);
+    }
+    if (ok && parent.answer && !goes_on(ask))
+        session_note(ask->session,
+                     "what question %lld was answered from is not known: asked afresh",
+                     (long long)parent.id);
+    if (ok && goes_on(ask))
+        options->as_of = ask->thread.ground == ANSWER_STATES_PREFIX ? ask->thread.section : -1;
+    library_question_free(&parent);
+    return ok;
+}
+
+static void note_scope(struct ask *ask)
+{
+    const struct asking_options *options = &ask->options;
+    if (options->as_of >= 0)
+        snprintf(ask->scope, sizeof ask->scope, "as of %lld", (long long)options->as_of + 1);
+    else if (options->section >= 0)
+        snprintf(ask->scope, sizeof ask->scope, "section %lld", (long long)options->section + 1);
+}
 
 /* --- what is sent to the model ------------------------------------------------------- */
 
 static bool choose_sections(struct ask *ask, struct error *error)
 {
-    const struct asking_options *options = ask->options;
+    const struct asking_options *options = &ask->options;
+    if (goes_on(ask)) {
+        ask->sections[0] = ask->thread.section;
+        ask->count = 1;
+        return true;
+    }
     if (options->as_of >= 0 || options->section >= 0) {
         ask->sections[0] = options->as_of >= 0 ? options->as_of : options->section;
         ask->count = 1;
@@ -88,41 +160,73 @@ static void note_source(struct ask *ask, size_t lane, const struct states_info *
     source->kind = info->place.kind;
     source->token = info->token;
     source->hash = info->hash;
+    source->question = info->place.kind == STATES_ANSWER ? info->place.section : 0;
     if (saved && strcmp(info->numerics, ask->session->tag) != 0)
         session_note(ask->session, "section %lld: the state was made with %s; asking with %s",
                      (long long)source->section + 1, info->numerics, ask->session->tag);
 }
 
-/* Lanes from section states, or the one prefix state. */
+static bool copy_before(struct ask *ask, struct error *error)
+{
+    ask->before = state_new(&ask->session->model->shape, error);
+    if (ask->before)
+        state_copy(ask->before, ask->states[0]);
+    return ask->before != NULL;
+}
+
+/* The one lane of a prefix state. */
+static bool load_prefix(struct ask *ask, struct states_info *info, bool *saved, struct error *error)
+{
+    const struct asking_options *options = &ask->options;
+    /* The hash first: should the text change meanwhile, it names one that is gone. */
+    if (!reading_text_hash(ask->session, options->document, options->as_of, &ask->texts[0],
+                           error) ||
+        !reading_prefix(ask->session, options->document, options->as_of, ask->states[0], info,
+                        &ask->result->tokens_reread, error))
+        return false;
+    *saved = info->token > 0;
+    info->place.kind = STATES_PREFIX;
+    return copy_before(ask, error);
+}
+
+/* Lanes from section states, or the one from a prefix state or that of an answer. */
 static bool load_lanes(struct ask *ask, struct error *error)
 {
     struct states_info infos[ASKING_MAX_LANES] = {0};
     bool saved[ASKING_MAX_LANES] = {0};
     bool ok;
-    if (ask->options->as_of >= 0) {
-        ok = reading_prefix(ask->session, ask->options->document, ask->options->as_of,
-                            ask->states[0], &infos[0], &ask->result->tokens_reread, error);
-        saved[0] = infos[0].token > 0;
-        infos[0].place.kind = STATES_PREFIX;
-        ask->before = ok ? state_new(&ask->session->model->shape, error) : NULL;
-        ok = ask->before != NULL;
-        if (ok)
-            state_copy(ask->before, ask->states[0]);
+    if (goes_on(ask)) {
+        ok = answer_states_load(ask->session, &ask->thread, ask->states[0], &infos[0], &saved[0],
+                                &ask->result->tokens_reread, error) &&
+             copy_before(ask, error);
+    } else if (ask->options.as_of >= 0) {
+        ok = load_prefix(ask, &infos[0], &saved[0], error);
     } else {
-        ok = section_states_load(ask->session, ask->options->document, ask->sections, ask->count,
+        ok = section_states_load(ask->session, ask->options.document, ask->sections, ask->count,
                                  ask->states, infos, saved, &ask->result->tokens_reread, error);
+        for (size_t i = 0; ok && i < ask->count; i++)
+            ask->texts[i] = infos[i].key.text;
     }
     for (size_t i = 0; ok && i < ask->count; i++)
         note_source(ask, i, &infos[i], saved[i]);
     return ok;
 }
 
+/* The tokens of a question after what the lane has read. */
+static bool encode_question(struct ask *ask, const char *question, struct tokens *tokens,
+                            struct error *error)
+{
+    const struct model *model = ask->session->model;
+    return goes_on(ask)
+               ? prompt_follow_up(&model->prompt, model->tokenizer, question, tokens, error)
+               : prompt_question(&model->prompt, model->tokenizer, question, tokens, error);
+}
+
 static bool add_tails(struct ask *ask, struct error *error)
 {
     struct tokens tail = {0};
     struct forward_lane lanes[ASKING_MAX_LANES];
-    bool ok = prompt_question(&ask->session->model->prompt, ask->session->model->tokenizer,
-                              ask->options->question, &tail, error);
+    bool ok = encode_question(ask, ask->options.question, &tail, error);
     for (size_t i = 0; ok && i < ask->count; i++)
         lanes[i] = (struct forward_lane){
             .state = ask->states[i], .tokens = tail.data, .count = tail.count};
@@ -139,23 +243,14 @@ static bool reread_lanes(struct ask *ask, struct error *error)
     struct session *session = ask->session;
     bool ok = true;
     for (size_t i = 0; ok && i < ask->count; i++) {
-        struct library_section section;
-        struct tokens text = {0};
-        ok = library_get_section(session->library, ask->options->document, ask->sections[i],
-                                 LIBRARY_TEXT, &section, error);
-        if (!ok)
-            break;
-        size_t size = session_trimmed(section.text, section.text_size);
-        ok = session_encode(session, section.text, size, &text, error) &&
-             prompt_question_first(&session->model->prompt, session->model->tokenizer,
-                                   ask->options->question, section.text, size, &tokens[i], error);
-        ask->result->tokens_reread += (int64_t)text.count;
+        int64_t read = 0;
+        ok = answer_states_reread(session, ask->options.document, ask->sections[i],
+                                  ask->options.question, &tokens[i], &ask->texts[i], &read, error);
+        ask->result->tokens_reread += read;
         ask->result->sources[i].section = ask->sections[i];
         ask->result->sources[i].kind = STATES_SECTION;
         lanes[i] = (struct forward_lane){
             .state = ask->states[i], .tokens = tokens[i].data, .count = tokens[i].count};
-        library_section_free(&section);
-        tokens_free(&text);
     }
     ok = ok && forward_prefill(session->forward, lanes, ask->count, error);
     for (size_t i = 0; i < ask->count; i++)
@@ -208,7 +303,7 @@ static bool note_verbatim(struct ask *ask, struct asking_source *source, struct 
     char *words = strndup(source->answer, size);
     if (!words)
         return error_out_of_memory(error);
-    bool ok = library_get_section(ask->session->library, ask->options->document, source->section,
+    bool ok = library_get_section(ask->session->library, ask->options.document, source->section,
                                   LIBRARY_TEXT, &section, error);
     source->verbatim = ok && size > 0 && strcasestr(section.text, words) != NULL;
     if (ok)
@@ -240,7 +335,6 @@ static bool note_answers(struct ask *ask, struct error *error)
 static bool ask_to_quote(struct ask *ask, int64_t section, struct state *state, struct error *error)
 {
     struct session *session = ask->session;
-    const struct model *model = session->model;
     struct states_info info;
     struct buffer request = {0};
     struct tokens tail = {0};
@@ -249,11 +343,11 @@ static bool ask_to_quote(struct ask *ask, int64_t section, struct state *state, 
     if (ask->before)
         state_copy(state, ask->before);
     else
-        ok = section_states_load(session, ask->options->document, &section, 1, &state, &info,
-                                 &saved, &reread, error);
+        ok = section_states_load(session, ask->options.document, &section, 1, &state, &info, &saved,
+                                 &reread, error);
     ask->result->tokens_reread += reread;
-    ok = ok && buffer_append_format(&request, error, "%s " QUOTE_REQUEST, ask->options->question) &&
-         prompt_question(&model->prompt, model->tokenizer, request.data, &tail, error) &&
+    ok = ok && buffer_append_format(&request, error, "%s " QUOTE_REQUEST, ask->options.question) &&
+         encode_question(ask, request.data, &tail, error) &&
          session_encode(session, ask->result->answer, strlen(ask->result->answer), &tail, error);
     struct forward_lane lane = {.state = state, .tokens = tail.data, .count = tail.count};
     ok = ok && forward_prefill(session->forward, &lane, 1, error);
@@ -269,7 +363,7 @@ static bool quote_sentence(struct ask *ask, int64_t ordinal, struct error *error
     struct library_section section;
     struct quoting_sentences sentences;
     size_t chosen;
-    if (!library_get_section(session->library, ask->options->document, ordinal,
+    if (!library_get_section(session->library, ask->options.document, ordinal,
                              LIBRARY_TEXT | LIBRARY_MAP, &section, error))
         return false;
     bool ok = quoting_split(&sentences, section.text, section.text_size, error) &&
@@ -287,23 +381,35 @@ static bool quote_sentence(struct ask *ask, int64_t ordinal, struct error *error
     return ok;
 }
 
-/* The section to quote from: that of the lane; of a prefix, the one that the search
- * ranks first among those read. -1: none. */
-static bool quotable_section(struct ask *ask, int64_t lane_section, int64_t *section,
-                             struct error *error)
+/* Of the sections read, the one that the search ranks first for these words; -1: none. */
+static bool rank_read(struct ask *ask, const char *words, int64_t *section, struct error *error)
 {
     struct library_hit hits[ASKING_MAX_LANES];
     size_t count;
-    *section = lane_section;
-    if (ask->options->as_of < 0)
-        return true;
     *section = -1;
-    if (!ranking_run(ask->session, ask->options->document, ask->options->question, hits,
-                     ASKING_MAX_LANES, &count, error))
+    if (!ranking_run(ask->session, ask->options.document, words, hits, ASKING_MAX_LANES, &count,
+                     error))
         return false;
     for (size_t i = 0; *section < 0 && i < count; i++)
-        if (hits[i].section <= ask->options->as_of)
+        if (hits[i].section <= ask->options.as_of)
             *section = hits[i].section;
+    return true;
+}
+
+/* The section to quote from: that of the lane; of a prefix, the one that the search ranks
+ * first for the question, or else for the last one before it that has words to search for.
+ * -1: none. */
+static bool quotable_section(struct ask *ask, int64_t lane_section, int64_t *section,
+                             struct error *error)
+{
+    *section = lane_section;
+    if (ask->options.as_of < 0)
+        return true;
+    if (!rank_read(ask, ask->options.question, section, error))
+        return false;
+    for (size_t i = ask->thread.count; *section < 0 && i-- > 0;)
+        if (!rank_read(ask, ask->thread.turns[i].words, section, error))
+            return false;
     return true;
 }
 
@@ -322,8 +428,9 @@ static bool choose_answer(struct ask *ask, struct error *error)
         return true;
     result->found = true;
     result->section = best->section;
+    ask->best = (size_t)(best - result->sources);
     result->confidence = exp(mean_log_probability(best));
-    return grounding_run(ask->session, ask->options->document, best->section, best->answer, result,
+    return grounding_run(ask->session, ask->options.document, best->section, best->answer, result,
                          error) &&
            quotable_section(ask, best->section, &section, error) &&
            (section < 0 || quote_sentence(ask, section, error));
@@ -331,47 +438,97 @@ static bool choose_answer(struct ask *ask, struct error *error)
 
 /* --- the whole ------------------------------------------------------------------------- */
 
-static bool keep_question(struct ask *ask, struct error *error)
+/* What the library holds beside the words: as printed, and the answer's tokens, from which
+ * its state can be made again to the bit. */
+static bool write_detail(struct ask *ask, struct buffer *detail, struct error *error)
 {
-    const struct asking_options *options = ask->options;
-    char scope[64] = "";
-    if (options->as_of >= 0)
-        snprintf(scope, sizeof scope, "as of %lld", (long long)options->as_of + 1);
-    else if (options->section >= 0)
-        snprintf(scope, sizeof scope, "section %lld", (long long)options->section + 1);
-    struct buffer detail = {0};
-    if (!json_text(&detail, asking_json(ask->session, options, ask->result), error)) {
-        buffer_free(&detail);
-        return false;
+    json_t *json = asking_json(ask->session, &ask->options, ask->result);
+    if (json && ask->result->found) {
+        const struct tokens *tokens = &ask->lanes[ask->best].tokens;
+        json_t *numbers = json_array();
+        for (size_t i = 0; i < tokens->count; i++)
+            json_append(numbers, json_integer(tokens->data[i]));
+        json_put(json, "answer_tokens", numbers);
     }
-    int64_t id;
-    struct library_question question = {
-        .document = options->document,
+    return json_text(detail, json, error);
+}
+
+/* Stores the state of the answer, which has read the thread so far and this turn. */
+static bool keep_state(struct ask *ask, int64_t id, struct error *error)
+{
+    struct states_info info;
+    struct answer_states_thread *thread = &ask->thread;
+    const struct answer_states_turn turn = {
+        .question = id,
         .model = ask->session->model_id,
-        .asked_at = clock_unix_time(),
-        .scope = scope,
-        .question = (char *)(uintptr_t)options->question,
+        .words = (char *)(uintptr_t)ask->options.question,
         .answer = ask->result->answer,
-        .detail = detail.data,
     };
-    bool ok = library_add_question(ask->session->library, &question, &id, error);
+    if (!goes_on(ask)) {
+        thread->document = ask->options.document;
+        thread->ground = ask->options.as_of >= 0 ? ANSWER_STATES_PREFIX
+                         : ask->options.reread   ? ANSWER_STATES_REREAD
+                                                 : ANSWER_STATES_SECTION;
+        thread->section = ask->sections[ask->best];
+        thread->text = ask->texts[ask->best];
+    }
+    return answer_states_add(thread, &turn, error) &&
+           answer_states_put(ask->session, thread, ask->states[ask->best], &info, error);
+}
+
+static bool add_question(struct ask *ask, struct error *error)
+{
+    struct buffer detail = {0};
+    struct library_question question = {
+        .document = ask->options.document,
+        .model = ask->session->model_id,
+        .parent = ask->options.after,
+        .asked_at = clock_unix_time(),
+        .scope = ask->scope,
+        .question = (char *)(uintptr_t)ask->options.question,
+        .answer = ask->result->answer,
+    };
+    bool ok = write_detail(ask, &detail, error);
+    question.detail = detail.data;
+    ok =
+        ok && library_add_question(ask->session->library, &question, &ask->result->question, error);
     buffer_free(&detail);
     return ok;
 }
 
+/* The state reaches the disk before the library says that there is such a question: what
+ * a crash can leave is a state whose key fits no question. */
+static bool keep_question(struct ask *ask, struct error *error)
+{
+    struct library *library = ask->session->library;
+    if (!library_begin(library, error))
+        return false;
+    if (!add_question(ask, error) ||
+        (ask->result->found && !keep_state(ask, ask->result->question, error))) {
+        library_rollback(library);
+        return false;
+    }
+    return library_commit(library, error) && upkeep_thin(ask->session, error);
+}
+
 static bool answer(struct ask *ask, struct error *error)
 {
-    const struct asking_options *options = ask->options;
+    const struct asking_options *options = &ask->options;
+    if (options->after > 0 && !follow(ask, error))
+        return false;
+    if (!goes_on(ask))
+        note_scope(ask);
+    ask->result->as_of = options->as_of;
     if (!choose_sections(ask, error))
         return false;
     if (ask->count > 0) {
         size_t most = options->max_tokens ? options->max_tokens : DEFAULT_TOKENS;
         bool ok = make_lanes(ask, error) &&
-                  (options->reread && options->as_of < 0
+                  (options->reread && options->as_of < 0 && !goes_on(ask)
                        ? reread_lanes(ask, error)
                        : load_lanes(ask, error) && add_tails(ask, error)) &&
                   generate_run(ask->session, ask->lanes, ask->count, &options->sampler, most,
-                               ask->count == 1 ? 0 : -1, error) &&
+                               options->stream ? 0 : -1, error) &&
                   note_answers(ask, error);
         if (!ok)
             return false;
@@ -383,12 +540,12 @@ bool asking_run(struct session *session, const struct asking_options *options,
                 struct asking_result *result, struct error *error)
 {
     double started = clock_seconds();
-    *result = (struct asking_result){.section = -1};
+    *result = (struct asking_result){.section = -1, .as_of = -1};
     struct ask *ask = calloc(1, sizeof *ask);
     if (!ask)
         return error_out_of_memory(error);
     ask->session = session;
-    ask->options = options;
+    ask->options = *options;
     ask->result = result;
     bool ok = session_need_model(session, error) && answer(ask, error);
     result->seconds = clock_seconds() - started;
@@ -398,6 +555,7 @@ bool asking_run(struct session *session, const struct asking_options *options,
         state_free(ask->states[i]);
     }
     state_free(ask->before);
+    answer_states_free(&ask->thread);
     free(ask);
     if (!ok)
         asking_result_free(result);
@@ -414,73 +572,4 @@ void asking_result_free(struct asking_result *result)
     free(result->sources);
     free(result->answer);
     *result = (struct asking_result){0};
-}
-
-/* --- JSON -------------------------------------------------------------------------------- */
-
-static json_t *section_json(struct session *session, int64_t document, int64_t ordinal)
-{
-    struct library_section section;
-    struct error failure = {0};
-    if (ordinal < 0)
-        return json_null();
-    if (!library_get_section(session->library, document, ordinal, LIBRARY_OUTLINE, &section,
-                             &failure))
-        return failure.kind == ERROR_SYSTEM ? NULL : json_null();
-    json_t *json =
-        json_pack("{s:I, s:s}", "number", (json_int_t)ordinal + 1, "title", section.title);
-    library_section_free(&section);
-    return json;
-}
-
-static json_t *quotes_json(struct session *session, const struct asking_options *options,
-                           const struct asking_result *result)
-{
-    json_t *quotes = json_array();
-    for (size_t i = 0; i < result->quote_count; i++) {
-        const struct asking_quote *quote = &result->quotes[i];
-        json_t *json =
-            json_pack("{s:s, s:b, s:o}", "text", quote->text, "verified", (int)quote->verified,
-                      "section", section_json(session, options->document, quote->section));
-        if (quote->verified) {
-            json_put(json, "page", json_integer((json_int_t)quote->page));
-            json_put(json, "line", json_integer((json_int_t)quote->line));
-        }
-        json_append(quotes, json);
-    }
-    return quotes;
-}
-
-static json_t *sources_json(const struct asking_result *result, bool saved)
-{
-    json_t *sources = json_array();
-    for (size_t i = 0; i < result->source_count; i++) {
-        const struct asking_source *source = &result->sources[i];
-        if (source->saved != saved || source->token == 0) /* 0: read for this question only */
-            continue;
-        char hex[HASH_HEX_SIZE];
-        hash_to_hex(hex, &source->hash);
-        json_append(sources,
-                    json_pack("{s:I, s:s, s:I, s:s}", "section", (json_int_t)source->section + 1,
-                              "kind", source->kind == STATES_PREFIX ? "prefix" : "section", "token",
-                              (json_int_t)source->token, "hash", hex));
-    }
-    return sources;
-}
-
-json_t *asking_json(struct session *session, const struct asking_options *options,
-                    const struct asking_result *result)
-{
-    json_t *json = json_pack(
-        "{s:I, s:s, s:b, s:s?, s:o, s:f, s:o, s:o, s:o, s:I, s:I, s:f}", "document",
-        (json_int_t)options->document, "question", options->question, "found", (int)result->found,
-        "answer", result->answer, "section",
-        section_json(session, options->document, result->section), "confidence", result->confidence,
-        "quotes", quotes_json(session, options, result), "from_states", sources_json(result, true),
-        "states_made", sources_json(result, false), "tokens_reread",
-        (json_int_t)result->tokens_reread, "tokens_generated", (json_int_t)result->tokens_generated,
-        "seconds", result->seconds);
-    if (json && options->as_of >= 0)
-        json_put(json, "as_of", json_integer((json_int_t)options->as_of + 1));
-    return json;
 }

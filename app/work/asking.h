@@ -3,7 +3,8 @@
  * Sections are ranked by the words of the question; each of the best starts a
  * lane from its saved section state; the question is added, the lanes are decoded
  * side by side, and the most confident answer wins. docs/ANSWERS.md says how each
- * of these choices was measured. */
+ * of these choices was measured. A follow-up is one lane, from the state after the
+ * answer that it follows (answer_states.h). */
 #ifndef TIDEMARK_APP_WORK_ASKING_H
 #define TIDEMARK_APP_WORK_ASKING_H
 
@@ -23,7 +24,13 @@ struct asking_options {
     size_t lanes;      /* how many of the best sections; 0: the measured default */
     size_t max_tokens; /* of an answer; 0: the default */
     struct sampler_options sampler;
-    bool keep; /* add question and answer to the library */
+    bool keep;     /* add question and answer to the library, and the answer's state to the
+                      states */
+    int64_t after; /* go on from the answer to this question, of the same document, as in a
+                      conversation; 0: no. Goes with none of section, as_of, reread. Had it no
+                      answer, this one is asked afresh, within the limits of that one */
+    bool stream;   /* tell the first lane's words as EVENT_TOKEN while they come; another
+                      lane's may be the answer in the end */
 };
 
 struct asking_quote {
@@ -31,6 +38,7 @@ struct asking_quote {
     bool verified;
     int64_t section; /* ordinal; -1 when not in the document */
     int64_t page, line;
+    size_t begin, end; /* bytes of the section's text */
 };
 
 /* One lane: where it started from and what it answered. */
@@ -38,7 +46,8 @@ struct asking_source {
     int64_t section;
     bool saved; /* a state that was there; false: made for this question */
     enum states_kind kind;
-    int64_t token; /* in the state; 0 when no state was used or kept */
+    int64_t question; /* of an answer's state: whose answer; else 0 */
+    int64_t token;    /* in the state; 0 when no state was used or kept */
     struct hash hash;
     char *answer;           /* quotes included */
     bool denied;            /* it says that the text does not say */
@@ -50,9 +59,12 @@ struct asking_source {
 };
 
 struct asking_result {
+    int64_t question;  /* its id in the library; 0: not kept */
     bool found;        /* false: the document does not say */
     char *answer;      /* NULL unless found; without the lines that quote */
     int64_t section;   /* whose lane answered; with as_of: the last section read */
+    int64_t as_of;     /* answered from everything up to here, given or of the conversation
+                          that was gone on with; -1: no */
     double confidence; /* 0 to 1 */
     struct asking_quote *quotes;
     size_t quote_count;

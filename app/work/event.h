@@ -14,6 +14,8 @@ enum event_kind {
     EVENT_OUTLINE,    /* the document's text and outline are in the library; progress
                          holds its size and `text` one line about it */
     EVENT_TOKEN,      /* text: the next piece of the answer, whole characters */
+    EVENT_SECTION,    /* a section was read to its end: progress.section, section_tokens,
+                         section_bits */
     EVENT_CHECKPOINT, /* a state was kept: progress.section, .tokens */
     EVENT_DONE,       /* the job has ended well */
     EVENT_FAILED,     /* the job has ended; error is set */
@@ -28,10 +30,13 @@ struct event_progress {
     int64_t tokens_expected; /* in all, estimated; 0: unknown */
     double tokens_per_second;
     double seconds_left; /* negative: unknown */
+    int64_t section_tokens;
+    double section_bits; /* sum of the tokens' surprise */
 };
 
 struct event {
     enum event_kind kind;
+    uint64_t job; /* whose it is (worker.h); 0: outside any */
     struct event_progress progress;
     struct error error;
     char text[EVENT_TEXT_SIZE]; /* may hold document or model bytes: not fit for a

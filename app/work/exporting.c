@@ -1,9 +1,8 @@
 #include "app/work/exporting.h"
 
-#include "app/work/grounding.h"
-#include "app/work/json.h"
+#include "app/work/conversing.h"
 #include "app/work/listing.h"
-#include "document/position.h"
+#include "app/work/noting.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +13,7 @@ struct exporting {
     struct session *session;
     struct listing_document document; /* with its outline */
     struct buffer *out;
-    bool any; /* of what is being listed, one was written */
+    bool any; /* a summary was written */
     struct error *error;
     bool ok;
 };
@@ -80,8 +79,7 @@ static bool append_lines(struct buffer *out, const char *mark, const char *text,
     return true;
 }
 
-/* --- the head and the outline ------------------------------------------------------------------
- */
+/* --- the head and the outline -------------------------------------------------------------- */
 
 static bool append_place(struct exporting *ex, int64_t page, int64_t line)
 {
@@ -125,8 +123,7 @@ static bool append_outline(struct exporting *ex)
     return true;
 }
 
-/* --- summaries
- * ------------------------------------------------------------------------------------ */
+/* --- summaries ------------------------------------------------------------------------------- */
 
 static bool append_summary_title(struct exporting *ex, const struct library_summary *summary)
 {
@@ -135,7 +132,9 @@ static bool append_summary_title(struct exporting *ex, const struct library_summ
     if (summary->kind == LIBRARY_SUMMARY_DOCUMENT || !known)
         return buffer_append_text(out, "\n### The whole document\n\n", ex->error);
     const char *title = ex->document.outline[summary->section].title;
-    const char *lead = summary->kind == LIBRARY_SUMMARY_SO_FAR ? "The story up to " : "";
+    const char *lead = summary->kind == LIBRARY_SUMMARY_SO_FAR    ? "The story up to "
+                       : summary->kind == LIBRARY_SUMMARY_CHAPTER ? "The chapter "
+                                                                  : "";
     return buffer_append_format(out, ex->error, "\n### %s%lld\\. ", lead,
                                 (long long)summary->section + 1) &&
            append_inline(out, title, ex->error) && buffer_append_text(out, "\n\n", ex->error);
@@ -144,7 +143,7 @@ static bool append_summary_title(struct exporting *ex, const struct library_summ
 static bool append_summary(void *context, const struct library_summary *summary)
 {
     struct exporting *ex = context;
-    /* Of several sections together: a step on the way to that of the document. */
+    /* Of several sections together: a step on the way to that of a chapter or the whole. */
     if (summary->kind == LIBRARY_SUMMARY_PART)
         return true;
     if (!ex->any)
@@ -155,99 +154,132 @@ static bool append_summary(void *context, const struct library_summary *summary)
     return ex->ok;
 }
 
-/* --- questions
- * -------------------------------------------------------------------------------------- */
+/* --- questions ------------------------------------------------------------------------------- */
 
-/* Where the quote stands in the section that it was taken from; a sentence of less
- * than four words is found only there, and only as it is. */
-static bool find_in_section(struct exporting *ex, int64_t ordinal, struct asking_quote *quote)
+static bool append_section(struct exporting *ex, int64_t section)
 {
-    struct library_section section;
-    struct position position;
-    if (ordinal < 0 || ordinal >= ex->document.sections)
-        return true;
-    if (!library_get_section(ex->session->library, ex->document.id, ordinal,
-                             LIBRARY_TEXT | LIBRARY_MAP, &section, ex->error))
-        return false;
-    const char *at = strstr(section.text, quote->text);
-    bool ok = !at || position_find(&position, section.map, section.map_size,
-                                   (size_t)(at - section.text), ex->error);
-    if (ok && at) {
-        quote->verified = true;
-        quote->section = ordinal;
-        quote->page = (int64_t)position.page;
-        quote->line = (int64_t)position.line;
-    }
-    library_section_free(&section);
-    return ok;
+    return buffer_append_text(ex->out, "§ ", ex->error) &&
+           append_inline(ex->out, ex->document.outline[section].title, ex->error);
 }
 
-static bool append_quote(struct exporting *ex, const json_t *json)
+static bool append_quote(struct exporting *ex, const struct asking_quote *quote)
 {
-    json_int_t number = 0;
-    const char *text = json_string_value(json_object_get(json, "text"));
-    json_t *section = json_object_get(json, "section");
-    if (!text || !*text)
-        return true;
-    if (json_is_object(section))
-        number = json_integer_value(json_object_get(section, "number"));
-    bool inside = number >= 1 && number <= ex->document.sections;
-    struct asking_quote quote = {.text = (char *)(uintptr_t)text, .section = -1};
-    if (!find_in_section(ex, inside ? number - 1 : -1, &quote) ||
-        (ex->document.sections > 0 &&
-         !grounding_look(ex->session, ex->document.id, inside ? number - 1 : 0, &quote, 1,
-                         ex->error)) ||
-        !buffer_append_text(ex->out, "\n", ex->error) ||
-        !append_lines(ex->out, "> ", text, ex->error))
+    if (!buffer_append_text(ex->out, "\n", ex->error) ||
+        !append_lines(ex->out, "> ", quote->text, ex->error))
         return false;
     /* Where the library contradicts itself, or grows meanwhile. */
-    if (!quote.verified || quote.section >= ex->document.sections)
+    if (!quote->verified || quote->section >= ex->document.sections)
         return buffer_append_text(ex->out, ">\n> — *not in the document*\n", ex->error);
-    return buffer_append_text(ex->out, ">\n> — § ", ex->error) &&
-           append_inline(ex->out, ex->document.outline[quote.section].title, ex->error) &&
-           buffer_append_text(ex->out, ", ", ex->error) &&
-           append_place(ex, quote.page, quote.line) &&
+    return buffer_append_text(ex->out, ">\n> — ", ex->error) &&
+           append_section(ex, quote->section) && buffer_append_text(ex->out, ", ", ex->error) &&
+           append_place(ex, quote->page, quote->line) &&
            buffer_append_text(ex->out, " (verified)\n", ex->error);
 }
 
-static bool append_quotes(struct exporting *ex, const char *detail)
+static void format_day(char day[32], int64_t seconds)
 {
-    json_t *json = json_loads(detail, 0, NULL);
-    json_t *quotes = json_object_get(json, "quotes");
-    bool ok = !json_exhausted() || error_out_of_memory(ex->error);
-    for (size_t i = 0; ok && i < json_array_size(quotes); i++)
-        ok = append_quote(ex, json_array_get(quotes, i));
-    json_decref(json);
-    return ok;
+    time_t at = (time_t)seconds;
+    struct tm local;
+    if (!localtime_r(&at, &local) || strftime(day, 32, "%Y-%m-%d", &local) == 0)
+        snprintf(day, 32, "some day");
 }
 
-static bool append_when(struct exporting *ex, const struct library_question *question)
+/* Its number, which `ask --after` takes, what it follows, and what it was asked of. */
+static bool append_about(struct exporting *ex, const struct conversing_turn *turn)
 {
-    char day[32] = "";
-    time_t at = (time_t)question->asked_at;
-    struct tm local;
-    if (!localtime_r(&at, &local) || strftime(day, sizeof day, "%Y-%m-%d", &local) == 0)
-        snprintf(day, sizeof day, "some day");
-    if (!buffer_append_format(ex->out, ex->error, "\n*Asked %s", day))
+    char day[32];
+    format_day(day, turn->asked_at);
+    if (!buffer_append_format(ex->out, ex->error, "\n*Question %lld, ", (long long)turn->id) ||
+        (turn->parent > 0 && !buffer_append_format(ex->out, ex->error, "a follow-up to %lld, ",
+                                                   (long long)turn->parent)) ||
+        !buffer_append_format(ex->out, ex->error, "asked %s", day))
         return false;
-    if (*question->scope && (!buffer_append_text(ex->out, " of ", ex->error) ||
-                             !append_inline(ex->out, question->scope, ex->error)))
+    bool of = turn->as_of < 0 && turn->section >= 0 && turn->section < ex->document.sections;
+    if ((of &&
+         (!buffer_append_text(ex->out, " of ", ex->error) || !append_section(ex, turn->section))) ||
+        (turn->as_of >= 0 && !buffer_append_format(ex->out, ex->error, " as of section %lld",
+                                                   (long long)turn->as_of + 1)))
         return false;
     return buffer_append_text(ex->out, "*\n\n", ex->error);
 }
 
-static bool append_question(void *context, const struct library_question *question)
+/* Follow-ups have headings below that of what they follow, as far down as there are any. */
+static bool append_question(struct exporting *ex, const struct conversing_turn *turn, size_t depth)
 {
-    struct exporting *ex = context;
-    if (!ex->any)
-        ex->ok = buffer_append_text(ex->out, "\n## Questions\n", ex->error);
-    ex->any = true;
-    const char *answer = question->answer ? question->answer : "The document does not say.";
-    ex->ok = ex->ok && buffer_append_text(ex->out, "\n### ", ex->error) &&
-             append_inline(ex->out, question->question, ex->error) &&
-             buffer_append_text(ex->out, "\n", ex->error) && append_when(ex, question) &&
-             append_lines(ex->out, "", answer, ex->error) && append_quotes(ex, question->detail);
-    return ex->ok;
+    int marks = depth < 3 ? 3 + (int)depth : 6;
+    const char *answer = turn->answer ? turn->answer : "The document does not say.";
+    bool ok = buffer_append_format(ex->out, ex->error, "\n%.*s ", marks, "######") &&
+              append_inline(ex->out, turn->question, ex->error) &&
+              buffer_append_text(ex->out, "\n", ex->error) && append_about(ex, turn) &&
+              append_lines(ex->out, "", answer, ex->error);
+    for (size_t i = 0; ok && i < turn->quote_count; i++)
+        ok = append_quote(ex, &turn->quotes[i]);
+    return ok;
+}
+
+static bool append_questions(struct exporting *ex)
+{
+    struct conversing conversation = {0};
+    if (!conversing_list(ex->session, ex->document.id, &conversation, ex->error))
+        return false;
+    size_t count = conversation.count;
+    size_t *order = calloc(count + 1, sizeof *order);
+    size_t *depth = calloc(count + 1, sizeof *depth);
+    bool ok = order && depth ? conversing_tree(&conversation, order, depth, ex->error)
+                             : error_out_of_memory(ex->error);
+    if (ok && count > 0)
+        ok = buffer_append_text(ex->out, "\n## Questions\n", ex->error);
+    for (size_t i = 0; ok && i < count; i++)
+        ok = append_question(ex, &conversation.turns[order[i]], depth[i]);
+    free(order);
+    free(depth);
+    conversing_free(&conversation);
+    return ok;
+}
+
+/* --- notes ----------------------------------------------------------------------------------- */
+
+static bool append_note_title(struct exporting *ex, const struct noting_note *note)
+{
+    const struct library_note *n = &note->note;
+    struct buffer *out = ex->out;
+    bool ok = buffer_append_text(out, "\n### ", ex->error);
+    if (n->kind == LIBRARY_NOTE_MARK)
+        ok = ok && buffer_append_text(out, "Mark ", ex->error) &&
+             append_inline(out, n->name, ex->error);
+    else
+        ok = ok && buffer_append_text(out, n->kind == LIBRARY_NOTE_BOOKMARK ? "Bookmark" : "Note",
+                                      ex->error);
+    if (n->section >= 0 && n->section < ex->document.sections)
+        ok = ok && buffer_append_text(out, ", ", ex->error) && append_section(ex, n->section);
+    return ok && buffer_append_text(out, "\n", ex->error);
+}
+
+static bool append_note(struct exporting *ex, const struct noting_note *note)
+{
+    const struct library_note *n = &note->note;
+    struct buffer *out = ex->out;
+    bool ok = append_note_title(ex, note);
+    if (ok && *n->passage)
+        ok = buffer_append_text(out, "\n", ex->error) &&
+             append_lines(out, "> ", n->passage, ex->error);
+    if (ok && note->lost)
+        ok = buffer_append_text(out, "\n*No longer in the document.*\n", ex->error);
+    if (ok && *n->text)
+        ok = buffer_append_text(out, "\n", ex->error) && append_lines(out, "", n->text, ex->error);
+    return ok;
+}
+
+static bool append_notes(struct exporting *ex)
+{
+    struct noting notes = {0};
+    if (!noting_list(ex->session, ex->document.id, &notes, ex->error))
+        return false;
+    bool ok = notes.count == 0 || buffer_append_text(ex->out, "\n## Marks and notes\n", ex->error);
+    for (size_t i = 0; ok && i < notes.count; i++)
+        ok = append_note(ex, &notes.items[i]);
+    noting_free(&notes);
+    return ok;
 }
 
 bool exporting_run(struct session *session, int64_t document, struct buffer *out,
@@ -257,9 +289,8 @@ bool exporting_run(struct session *session, int64_t document, struct buffer *out
     struct library *library = session->library;
     bool ok = listing_document(session, document, true, &ex.document, error) && append_head(&ex) &&
               append_outline(&ex) &&
-              library_each_summary(library, document, append_summary, &ex, error) && ex.ok;
-    ex.any = false;
-    ok = ok && library_each_question(library, document, append_question, &ex, error) && ex.ok;
+              library_each_summary(library, document, append_summary, &ex, error) && ex.ok &&
+              append_questions(&ex) && append_notes(&ex);
     listing_document_free(&ex.document);
     return ok;
 }

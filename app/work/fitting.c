@@ -1,5 +1,6 @@
 #include "app/work/fitting.h"
 
+#include "app/work/answer_states.h"
 #include "app/work/reading.h"
 #include "document/document.h"
 
@@ -126,9 +127,9 @@ static bool know_model(struct fitting *fitting, const struct hash *model, struct
     return library_find_model(fitting->session->library, model, &id, &fitting->model_known, error);
 }
 
-static const char *misfit(const struct fitting *fitting, const struct states_info *info)
+/* What must fit before the text is looked at. */
+static const char *misfit(const struct fitting *fitting, const struct states_key *key)
 {
-    const struct states_key *key = &info->key;
     if (!fitting->known)
         return "for a document that is not in the library";
     if (key->format != STATE_FORMAT || key->tokenizer != TOKENIZER_VERSION ||
@@ -136,13 +137,59 @@ static const char *misfit(const struct fitting *fitting, const struct states_inf
         return "by another version of this program";
     if (!fitting->model_known)
         return "by a model that the library does not know";
+    return NULL;
+}
+
+static const char *text_misfit(const struct fitting *fitting, const struct states_info *info)
+{
     if (info->place.section < 0 || (uint64_t)info->place.section >= fitting->count)
         return "for a section that its document does not have";
     const struct hash *text =
         info->place.kind == STATES_PREFIX ? fitting->prefix : fitting->section;
-    if (!hash_equal(&text[info->place.section], &key->text))
+    if (!hash_equal(&text[info->place.section], &info->key.text))
         return "from a text that is no longer the document's";
     return NULL;
+}
+
+static bool thread_misfit(struct fitting *fitting, struct answer_states_thread *thread,
+                          const struct states_info *info, const char **why, struct error *error)
+{
+    struct hash hash;
+    if (thread->document != info->place.document || thread->count == 0) {
+        *why = "for a question that has no answer in the library";
+        return true;
+    }
+    if ((uint64_t)thread->section >= fitting->count) {
+        *why = "from a section that its document does not have";
+        return true;
+    }
+    const struct hash *text =
+        thread->ground == ANSWER_STATES_PREFIX ? fitting->prefix : fitting->section;
+    thread->text = text[thread->section];
+    if (!answer_states_hash(thread, thread->count, &hash, error))
+        return false;
+    *why = hash_equal(&hash, &info->key.text)
+               ? NULL
+               : "from a text or a conversation that is no longer the same";
+    return true;
+}
+
+/* Of an answer: its question's thread must still be what the state has read. */
+static bool answer_misfit(struct fitting *fitting, const struct states_info *info, const char **why,
+                          struct error *error)
+{
+    struct answer_states_thread thread;
+    struct error absent = {0};
+    if (!answer_states_thread(fitting->session, info->place.section, &thread, &absent)) {
+        *why = "for a question that is not in the library";
+        if (absent.kind == ERROR_INPUT)
+            return true;
+        *error = absent;
+        return false;
+    }
+    bool ok = thread_misfit(fitting, &thread, info, why, error);
+    answer_states_free(&thread);
+    return ok;
 }
 
 bool fitting_check(struct fitting *fitting, const struct states_info *info, const char **why,
@@ -151,6 +198,10 @@ bool fitting_check(struct fitting *fitting, const struct states_info *info, cons
     if (!turn_to(fitting, info->place.document, error) ||
         !know_model(fitting, &info->place.model, error))
         return false;
-    *why = misfit(fitting, info);
+    *why = misfit(fitting, &info->key);
+    if (!*why && info->place.kind == STATES_ANSWER)
+        return answer_misfit(fitting, info, why, error);
+    if (!*why)
+        *why = text_misfit(fitting, info);
     return true;
 }

@@ -78,7 +78,7 @@ bool following_wait(struct following *following, struct session *session, struct
         }
         if (first > 0 && (now - last >= STILL_FOR || now - first >= AT_MOST))
             return true;
-        if (session_cancelled(session))
+        if (!session_pause(session, error))
             return error_set(error, ERROR_INTERRUPTED,
                              "stopped following; all that was read is kept");
         poll(NULL, 0, LOOK_EVERY);

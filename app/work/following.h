@@ -23,9 +23,10 @@ bool following_begin(struct following *following, const char *const *paths, size
                      struct error *error) WARN_UNUSED;
 
 /* Returns when a file has changed since the last look and then kept still for a
- * moment, or changes without end. False: ERROR_INTERRUPTED when the session was
- * cancelled; ERROR_INPUT when a file was cut short, replaced or removed, as rotated
- * logs are, since what was read of it would be lost by going on. */
+ * moment, or changes without end; pauses meanwhile (session_pause). False:
+ * ERROR_INTERRUPTED when the session was cancelled; ERROR_INPUT when a file was cut
+ * short, replaced or removed, as rotated logs are, since what was read of it would be
+ * lost by going on. */
 bool following_wait(struct following *following, struct session *session,
                     struct error *error) WARN_UNUSED;
 

@@ -89,6 +89,8 @@ static bool search_section(void *context, const struct library_section *section)
         quote->section = section->ordinal;
         quote->page = (int64_t)position.page;
         quote->line = (int64_t)position.line;
+        quote->begin = begin;
+        quote->end = end;
         search->open--;
     }
     return search->open > 0;
@@ -118,6 +120,65 @@ bool grounding_look(struct session *session, int64_t document, int64_t first,
     return false;
 }
 
+/* Words that are too few to be looked for anywhere serve where they were taken from, as
+ * they are. */
+static bool find_as_it_was(const struct library_section *section, struct asking_quote *quote,
+                           struct error *error)
+{
+    struct position position;
+    const char *at = strstr(section->text, quote->text);
+    if (!at)
+        return true;
+    size_t begin = (size_t)(at - section->text);
+    if (!position_find(&position, section->map, section->map_size, begin, error))
+        return false;
+    quote->verified = true;
+    quote->section = section->ordinal;
+    quote->page = (int64_t)position.page;
+    quote->line = (int64_t)position.line;
+    quote->begin = begin;
+    quote->end = begin + strlen(quote->text);
+    return true;
+}
+
+static bool look_where_it_was(struct session *session, int64_t document, struct asking_quote *quote,
+                              struct error *error)
+{
+    struct library_section section;
+    struct search search = {.quotes = quote, .count = 1, .skip = -1, .open = 1};
+    if (!library_get_section(session->library, document, quote->section, LIBRARY_TEXT | LIBRARY_MAP,
+                             &section, error))
+        return false;
+    bool ok = find_as_it_was(&section, quote, error);
+    if (ok && !quote->verified)
+        search_section(&search, &section);
+    library_section_free(&section);
+    if (ok && search.error.kind != ERROR_NONE) {
+        *error = search.error;
+        ok = false;
+    }
+    return ok;
+}
+
+bool grounding_look_again(struct session *session, int64_t document, struct asking_quote *quotes,
+                          size_t count, struct error *error)
+{
+    struct library_document known;
+    if (!library_get_document(session->library, document, &known, error))
+        return false;
+    int64_t sections = known.sections;
+    library_document_free(&known);
+    for (size_t i = 0; i < count; i++) {
+        struct asking_quote *quote = &quotes[i];
+        if (quote->section >= 0 && quote->section < sections &&
+            !look_where_it_was(session, document, quote, error))
+            return false;
+        if (!quote->verified)
+            quote->section = -1;
+    }
+    return sections == 0 || grounding_look(session, document, 0, quotes, count, error);
+}
+
 bool grounding_run(struct session *session, int64_t document, int64_t first, const char *text,
                    struct asking_result *result, struct error *error)
 {
@@ -145,7 +206,9 @@ bool grounding_add(struct asking_result *result, const struct library_section *s
                                    .verified = true,
                                    .section = section->ordinal,
                                    .page = (int64_t)position.page,
-                                   .line = (int64_t)position.line};
+                                   .line = (int64_t)position.line,
+                                   .begin = begin,
+                                   .end = end};
     if (!quote->text)
         return error_out_of_memory(error);
     result->quote_count++;

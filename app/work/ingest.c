@@ -87,7 +87,7 @@ static bool find_path(char **absolute, const struct ingest_options *options, con
         *absolute = NULL;
         return error_out_of_memory(error);
     }
-    *absolute = realpath(path, NULL);
+    *absolute = options->document ? strdup(path) : realpath(path, NULL);
     return *absolute || errno == ENOMEM
                ? *absolute || error_out_of_memory(error)
                : error_set(error, ERROR_INPUT, "cannot open %.500s: %s", path, strerror(errno));
@@ -309,9 +309,9 @@ static bool take_and_report(struct ingest *in, int64_t source,
     if (!take_section(in, source, section, error))
         return false;
     session_progress(in->session, &progress);
-    return !session_cancelled(in->session) ||
-           error_set(error, ERROR_INTERRUPTED,
-                     "interrupted while taking in the text: read it again to go on");
+    bool go_on = in->writing ? !session_cancelled(in->session) : session_pause(in->session, error);
+    return go_on || error_set(error, ERROR_INTERRUPTED,
+                              "interrupted while taking in the text: read it again to go on");
 }
 
 static bool take_sections(struct ingest *in, struct document_reader *reader, int64_t source,
@@ -531,6 +531,9 @@ static bool find_or_add(struct ingest *in, bool *unchanged, struct error *error)
 {
     struct library_document found = {0};
     *unchanged = false;
+    in->known = in->options->document != 0;
+    if (in->known)
+        return begin_update(in, in->options->document, unchanged, error);
     if (!find_nameless(in, error) || !find_document(in, &found, error))
         return false;
     if (!in->known) {

@@ -16,6 +16,8 @@ struct ingest_options {
     size_t count;
     const char *name;     /* NULL: the first file's name without folder and extension */
     const char *encoding; /* of all files; NULL: as it was given before, else found out */
+    int64_t document;     /* whose files these are, by their paths in the library; 0: it is
+                             found by them, or added */
     struct lease *held;   /* of the document, when the caller has it already */
 };
 
@@ -28,7 +30,7 @@ struct ingest_result {
 /* Brings the document made of these files up to date: adds it when it is new, does
  * nothing when the files are as they were, and otherwise keeps every section up to
  * the first that differs and all that hangs on those. ERROR_STORE while another
- * process reads or changes the document. */
+ * process reads or changes the document. Pauses now and then (session_pause). */
 bool ingest_run(struct session *session, const struct ingest_options *options,
                 struct ingest_result *result, struct error *error) WARN_UNUSED;
 

@@ -36,6 +36,14 @@ static bool choose_reading(struct session *session, int64_t document,
     return library_last_reading(session->library, document, reading, found, error);
 }
 
+bool listing_reading(struct session *session, int64_t document, struct library_reading *reading,
+                     bool *found, struct error *error)
+{
+    struct preference preference;
+    return find_preference(session, &preference, error) &&
+           choose_reading(session, document, &preference, reading, found, error);
+}
+
 /* --- the facts of one document ------------------------------------------------------------ */
 
 static bool copy_text(char **copy, const char *text, struct error *error)
@@ -187,6 +195,8 @@ static bool take_state(void *context, const struct states_info *info)
 {
     struct outline_walk *walk = context;
     int64_t at = info->place.section;
+    if (info->place.kind == STATES_ANSWER) /* its section is a question's number */
+        return walk->ok;
     if (at < 0 || at >= walk->document->sections || !is_of_reading(walk, &info->place.model))
         return walk->ok;
     struct listing_section *section = &walk->document->outline[at];

@@ -66,6 +66,10 @@ bool listing_document(struct session *session, int64_t id, bool outline,
                       struct listing_document *document, struct error *error) WARN_UNUSED;
 void listing_document_free(struct listing_document *document);
 
+/* The reading that is shown of a document; *found false when nothing of it was read. */
+bool listing_reading(struct session *session, int64_t document, struct library_reading *reading,
+                     bool *found, struct error *error) WARN_UNUSED;
+
 /* What is meant by DOC or DOC[:SECTION]. The whole key is tried as a document
  * first, then every colon from the last on, so that names and paths may hold
  * colons. `section` NULL: no section is looked for; else -1 when none was given. */

@@ -2,18 +2,23 @@
 
 #include "app/work/following.h"
 #include "app/work/ingest.h"
+#include "app/work/origin.h"
 #include "app/work/upkeep.h"
 #include "base/clock.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-    PIECE = 256, /* tokens between two looks at the clock */
-    TRIAL = 64,  /* tokens of the trial that the first estimate of time rests on */
+    PIECE_MOST = 256, /* tokens between two pauses */
+    PIECE_LEAST = 32, /* fewer at a time are read too slowly */
+    TRIAL = 64,       /* tokens of the trial that the first estimate of time rests on */
 };
+
+#define PIECE_SECONDS 0.25 /* that whoever waits for a pause may have to wait */
 
 #define CHARACTERS_PER_TOKEN 4.2 /* of English prose, until something is known */
 
@@ -33,6 +38,8 @@ struct walk {
     int64_t section_characters; /* of the section being read */
     int64_t last_kept;          /* token of the last prefix state */
     double started;
+    double paused; /* seconds since then that went to others' jobs */
+    double pace;   /* tokens a second of the latest pieces */
 };
 
 /* --- text hashes -------------------------------------------------------------------- */
@@ -178,9 +185,15 @@ static int64_t expected_tokens(const struct walk *w)
     return (int64_t)w->state->tokens + (int64_t)(left / per_token);
 }
 
+/* Seconds that this reading has worked. */
+static double spent(const struct walk *w)
+{
+    return w->started > 0 ? clock_seconds() - w->started - w->paused : 0;
+}
+
 static void report(struct walk *w, int64_t section)
 {
-    double rate = (double)w->result->tokens_read / fmax(clock_seconds() - w->started, 1e-6);
+    double rate = (double)w->result->tokens_read / fmax(spent(w), 1e-6);
     int64_t expected = expected_tokens(w);
     struct event_progress progress = {
         .doing = "reading",
@@ -208,21 +221,66 @@ static bool reserve_bits(struct walk *w, size_t count, struct error *error)
     return true;
 }
 
+/* Lets others work, and looks whether the document is still there after that. */
+static bool pause_reading(struct walk *w, struct error *error)
+{
+    struct library_document now;
+    struct error gone;
+    double begin = clock_seconds();
+    bool ok = session_pause(w->session, error);
+    w->paused += clock_seconds() - begin;
+    if (!ok)
+        return false;
+    if (!library_get_document(w->session->library, w->document.id, &now, &gone)) {
+        if (gone.kind == ERROR_INPUT)
+            return error_set(error, ERROR_INPUT,
+                             "%.200s was removed from the library while it was being read: read "
+                             "its file again to add it anew",
+                             w->document.name);
+        *error = gone;
+        return false;
+    }
+    bool same = now.sections == w->document.sections && now.characters == w->document.characters;
+    library_document_free(&now);
+    return same || error_set(error, ERROR_STORE,
+                             "the text of %.200s was replaced while it was being read: read it "
+                             "again to go on",
+                             w->document.name);
+}
+
+/* Tokens that take about PIECE_SECONDS, in whole multiples of the least. */
+static size_t piece_size(const struct walk *w, size_t left)
+{
+    double tokens = fmin(fmax(w->pace * PIECE_SECONDS, PIECE_LEAST), PIECE_MOST);
+    size_t size = (size_t)tokens / PIECE_LEAST * PIECE_LEAST;
+    return left < size ? left : size;
+}
+
+static bool read_piece(struct walk *w, size_t at, size_t count, struct error *error)
+{
+    struct forward_lane lane = {
+        .state = w->state, .tokens = w->tokens.data + at, .count = count, .bits = w->bits + at};
+    double begin = clock_seconds();
+    if (!forward_prefill(w->session->forward, &lane, 1, error))
+        return false;
+    double pace = (double)count / fmax(clock_seconds() - begin, 1e-9);
+    w->pace = (w->pace + pace) / 2;
+    w->result->tokens_read += (int64_t)count;
+    return true;
+}
+
 /* Feeds the section's tokens piece by piece, filling w->bits. */
 static bool read_tokens(struct walk *w, int64_t section, struct error *error)
 {
     const int64_t before = w->characters;
     if (!reserve_bits(w, w->tokens.count, error))
         return false;
-    for (size_t at = 0; at < w->tokens.count; at += PIECE) {
-        size_t count = w->tokens.count - at < PIECE ? w->tokens.count - at : PIECE;
-        struct forward_lane lane = {
-            .state = w->state, .tokens = w->tokens.data + at, .count = count, .bits = w->bits + at};
-        if (!forward_prefill(w->session->forward, &lane, 1, error))
+    for (size_t at = 0; at < w->tokens.count;) {
+        size_t count = piece_size(w, w->tokens.count - at);
+        if (!pause_reading(w, error) || !read_piece(w, at, count, error))
             return false;
-        w->result->tokens_read += (int64_t)count;
-        w->characters =
-            before + w->section_characters * (int64_t)(at + count) / (int64_t)w->tokens.count;
+        at += count;
+        w->characters = before + w->section_characters * (int64_t)at / (int64_t)w->tokens.count;
         report(w, section);
     }
     w->characters = before + w->section_characters;
@@ -253,6 +311,19 @@ static bool keep_state(struct walk *w, int64_t section, struct error *error)
     return true;
 }
 
+static void tell_section(struct walk *w, const struct library_section_reading *row)
+{
+    struct event event = {.kind = EVENT_SECTION,
+                          .progress = {.doing = "reading",
+                                       .document = w->document.id,
+                                       .section = row->section,
+                                       .sections = w->document.sections,
+                                       .tokens = row->end_token,
+                                       .section_tokens = row->tokens,
+                                       .section_bits = row->bits}};
+    session_emit(w->session, &event);
+}
+
 static bool put_section(struct walk *w, int64_t section, struct error *error)
 {
     struct buffer surprise = {0};
@@ -281,6 +352,8 @@ static bool put_section(struct walk *w, int64_t section, struct error *error)
             library_rollback(library);
     }
     buffer_free(&surprise);
+    if (ok)
+        tell_section(w, &row);
     return ok;
 }
 
@@ -401,11 +474,10 @@ static bool resume(struct walk *w, int64_t *next, struct error *error)
 static bool begin_reading(struct walk *w, int64_t next, struct error *error)
 {
     struct session *session = w->session;
-    double rate;
-    if (!trial(session, &rate, error))
+    if (!trial(session, &w->pace, error))
         return false;
     int64_t left = expected_tokens(w) - (int64_t)w->state->tokens;
-    announce(session, &w->document, left, (double)left / rate);
+    announce(session, &w->document, left, (double)left / w->pace);
     free(w->reading.numerics);
     w->reading.numerics = strdup(session->tag);
     if (!w->reading.numerics)
@@ -435,7 +507,7 @@ static bool read_on(struct walk *w, struct error *error)
     }
     for (; next < w->document.sections; next++)
         if (!read_section(w, next, error)) {
-            w->result->seconds = clock_seconds() - w->started;
+            w->result->seconds = spent(w);
             if (error->kind == ERROR_INTERRUPTED)
                 error_set(error, ERROR_INTERRUPTED,
                           "interrupted in section %lld of %lld; the state at token %lld is kept: "
@@ -447,7 +519,7 @@ static bool read_on(struct walk *w, struct error *error)
     if (tokenizer_left_out(w->session->model->tokenizer))
         session_note(w->session, "some characters of this document have no token in the model's "
                                  "vocabulary: the model did not see them");
-    w->result->seconds = w->started > 0 ? clock_seconds() - w->started : 0;
+    w->result->seconds = spent(w);
     w->result->tokens = (int64_t)w->state->tokens;
     w->result->bits = w->reading.bits;
     return true;
@@ -481,6 +553,20 @@ static bool read_document(struct session *session, const struct reading_options 
 }
 
 /* One look at the files, from text to the last state. *lease is kept for the next. */
+static bool read_files(struct session *session, const struct reading_options *options,
+                       const struct ingest_options *ingest, struct lease **lease,
+                       struct reading_result *result, struct error *error)
+{
+    struct ingest_result taken;
+    if (!ingest_run(session, ingest, &taken, error))
+        return false;
+    *lease = taken.lease;
+    result->document = taken.document;
+    if (!taken.changed && result->followed)
+        return true;
+    return read_document(session, options, result, error);
+}
+
 static bool read_once(struct session *session, const struct reading_options *options,
                       struct lease **lease, struct reading_result *result, struct error *error)
 {
@@ -491,14 +577,7 @@ static bool read_once(struct session *session, const struct reading_options *opt
         .encoding = options->encoding,
         .held = *lease,
     };
-    struct ingest_result taken;
-    if (!ingest_run(session, &ingest, &taken, error))
-        return false;
-    *lease = taken.lease;
-    result->document = taken.document;
-    if (!taken.changed && result->followed)
-        return true;
-    return read_document(session, options, result, error);
+    return read_files(session, options, &ingest, lease, result, error);
 }
 
 /* What a pass that failed left of the document is not its end: only its work counts. */
@@ -533,13 +612,64 @@ static bool follow(struct session *session, const struct reading_options *option
     return false;
 }
 
+/* --- a document that is in the library --------------------------------------------- */
+
+/* From the library alone. What was cut off while it was taken in stays so. */
+static bool read_stored(struct session *session, const struct reading_options *options,
+                        struct reading_result *result, struct error *error)
+{
+    struct library_document document;
+    if (!library_get_document(session->library, options->document, &document, error))
+        return false;
+    bool any = document.sections > 0;
+    if (!any)
+        error_set(error, ERROR_INPUT, "no text of %.200s is in the library: read its file again",
+                  document.name);
+    else if (!document.complete)
+        session_note(session,
+                     "%.200s was not taken in to its end: only the %lld sections that are "
+                     "there are read",
+                     document.name, (long long)document.sections);
+    library_document_free(&document);
+    return any && read_document(session, options, result, error);
+}
+
+static bool read_known(struct session *session, const struct reading_options *options,
+                       struct lease **lease, struct reading_result *result, struct error *error)
+{
+    struct origin origin = {0};
+    result->document = options->document;
+    bool ok = session_take_document(session, options->document, lease, error) &&
+              origin_find(&origin, session, options->document, error);
+    if (ok && origin.there) {
+        struct ingest_options ingest = {
+            .paths = (const char *const *)origin.paths,
+            .count = origin.count,
+            .encoding = options->encoding,
+            .document = options->document,
+            .held = *lease,
+        };
+        ok = read_files(session, options, &ingest, lease, result, error);
+    } else if (ok) {
+        ok = read_stored(session, options, result, error);
+    }
+    origin_free(&origin);
+    return ok;
+}
+
 bool reading_run(struct session *session, const struct reading_options *options,
                  struct reading_result *result, struct error *error)
 {
     struct lease *lease = NULL;
+    bool ok;
+    assert(options->path_count > 0 || (options->document > 0 && !options->follow));
     *result = (struct reading_result){0};
-    bool ok = options->follow ? follow(session, options, &lease, result, error)
-                              : read_once(session, options, &lease, result, error);
+    if (options->path_count == 0)
+        ok = read_known(session, options, &lease, result, error);
+    else if (options->follow)
+        ok = follow(session, options, &lease, result, error);
+    else
+        ok = read_once(session, options, &lease, result, error);
     lease_release(lease);
     return ok;
 }

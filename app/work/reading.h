@@ -11,6 +11,8 @@
 struct reading_options {
     const char *const *paths; /* the files of one document, in order */
     size_t path_count;
+    int64_t document;     /* without paths: go on with this one, from its files where they
+                             are there, else, with a note, from the text in the library */
     const char *name;     /* --as, or NULL: the first file's name without folder */
     bool text_only;       /* --no-model: text and outline, no reading */
     int64_t keep_every;   /* tokens between states; 0: at every section's end */

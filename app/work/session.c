@@ -144,6 +144,20 @@ bool session_known_model(struct session *session, int64_t *id, struct hash *fing
     return ok;
 }
 
+void session_watch(struct session *session, const atomic_bool *cancel)
+{
+    session->cancel = cancel;
+    if (session->pool)
+        pool_set_cancel(session->pool, cancel);
+}
+
+bool session_pause(struct session *session, struct error *error)
+{
+    if (session->pause)
+        return session->pause(session->pause_context, error);
+    return !session_cancelled(session) || error_set(error, ERROR_INTERRUPTED, "interrupted");
+}
+
 /* --- events ---------------------------------------------------------------------- */
 
 bool session_cancelled(const struct session *session)

@@ -45,6 +45,8 @@ struct session {
     const atomic_bool *cancel; /* raised by another thread; may be NULL */
     void (*emit)(void *context, const struct event *event);
     void *emit_context;
+    bool (*pause)(void *context, struct error *error); /* set by the worker; may be NULL */
+    void *pause_context;
     double last_progress; /* clock_seconds() of the last one sent */
 
     bool budget_known; /* `budget` holds what options or configuration say */
@@ -70,6 +72,16 @@ bool session_known_model(struct session *session, int64_t *id, struct hash *fing
                          bool *known, struct error *error) WARN_UNUSED;
 
 bool session_cancelled(const struct session *session);
+
+/* Lets urgent jobs run now, on this thread and with this session, before it returns. To be
+ * called by a long job between two steps, outside any transaction, with nothing in hand
+ * that they could pull away: they may ask, add notes, remove other documents. False with
+ * ERROR_INTERRUPTED when the job itself is to stop. */
+bool session_pause(struct session *session, struct error *error) WARN_UNUSED;
+
+/* From here on `cancel` is the flag that stops the work, the model's threads' too. Between
+ * two steps only. */
+void session_watch(struct session *session, const atomic_bool *cancel);
 
 /* Takes the lease of a document that is to be read or removed. ERROR_STORE, naming the
  * holder, while another process has it. */

@@ -38,7 +38,9 @@ struct summing {
     const struct summarizing_options *options;
     struct summarizing_result *result;
     size_t max_tokens;
-    int64_t done, all; /* pieces, for progress */
+    enum library_summary_kind whole; /* what the parts are reduced to ... */
+    int64_t whole_section;           /* ... and of which section that is; -1: none */
+    int64_t done, all;               /* pieces, for progress */
 };
 
 static void free_pieces(struct piece *pieces, size_t count)
@@ -352,8 +354,8 @@ static bool reduce(struct summing *s, const struct piece *pieces, size_t count, 
     size_t block_count;
     bool ok = pack(s, pieces, count, &blocks, &block_count, error);
     if (ok && block_count == 1) {
-        blocks[0].kind = LIBRARY_SUMMARY_DOCUMENT;
-        blocks[0].section = -1;
+        blocks[0].kind = s->whole;
+        blocks[0].section = s->whole_section;
     }
     s->all += (int64_t)block_count;
     ok = ok && summarize_pieces(s, blocks, block_count, error);
@@ -417,25 +419,77 @@ static bool take_parts(struct summarizing_result *result, struct piece *pieces, 
     return true;
 }
 
-static bool sum_document(struct summing *s, struct error *error)
+/* Sections [first, end), each, and then all of them together. */
+static bool sum_sections(struct summing *s, int64_t first, int64_t end, struct error *error)
 {
-    struct library_document document;
-    if (!library_get_document(s->session->library, s->options->document, &document, error))
-        return false;
-    size_t count = (size_t)document.sections;
-    library_document_free(&document);
+    size_t count = (size_t)(end - first);
     struct piece *pieces = calloc(count ? count : 1, sizeof *pieces);
     if (!pieces)
         return error_out_of_memory(error);
     s->all = (int64_t)count;
     bool ok = true;
     for (size_t i = 0; ok && i < count; i++)
-        ok = section_piece(s, (int64_t)i, &pieces[i], error);
+        ok = section_piece(s, first + (int64_t)i, &pieces[i], error);
     ok = ok && summarize_pieces(s, pieces, count, error) &&
          reduce(s, pieces, count, &s->result->text, &s->result->kept, error) &&
          take_parts(s->result, pieces, count, error);
     free_pieces(pieces, count);
     return ok;
+}
+
+static bool sum_document(struct summing *s, struct error *error)
+{
+    struct library_document document;
+    if (!library_get_document(s->session->library, s->options->document, &document, error))
+        return false;
+    int64_t count = document.sections;
+    library_document_free(&document);
+    s->whole = LIBRARY_SUMMARY_DOCUMENT;
+    s->whole_section = -1;
+    return sum_sections(s, 0, count, error);
+}
+
+/* Where a chapter begins and ends in the outline. */
+struct chapter {
+    int64_t asked; /* a section of it */
+    int64_t first, end;
+    int64_t level, source; /* of its first section */
+};
+
+/* The further parts of a long section go with its first. */
+static bool take_section(void *context, const struct library_section *section)
+{
+    struct chapter *chapter = context;
+    bool begins = section->part <= 1;
+    if (section->ordinal <= chapter->asked) {
+        if (begins || section->ordinal == 0) {
+            chapter->first = section->ordinal;
+            chapter->level = section->level;
+            chapter->source = section->source;
+        }
+        chapter->end = section->ordinal + 1;
+        return true;
+    }
+    if (section->source != chapter->source || (begins && section->level <= chapter->level))
+        return false;
+    chapter->end = section->ordinal + 1;
+    return true;
+}
+
+static bool sum_chapter(struct summing *s, struct error *error)
+{
+    struct chapter chapter = {.asked = s->options->chapter - 1};
+    struct library_section section;
+    if (!library_get_section(s->session->library, s->options->document, chapter.asked,
+                             LIBRARY_OUTLINE, &section, error))
+        return false;
+    library_section_free(&section);
+    if (!library_each_section(s->session->library, s->options->document, LIBRARY_OUTLINE,
+                              take_section, &chapter, error))
+        return false;
+    s->whole = LIBRARY_SUMMARY_CHAPTER;
+    s->whole_section = chapter.first;
+    return sum_sections(s, chapter.first, chapter.end, error);
 }
 
 static bool sum_so_far(struct summing *s, struct error *error)
@@ -474,6 +528,8 @@ bool summarizing_run(struct session *session, const struct summarizing_options *
     bool ok = session_need_model(session, error);
     if (ok && options->so_far >= 0)
         ok = sum_so_far(&s, error);
+    else if (ok && options->chapter > 0)
+        ok = sum_chapter(&s, error);
     else if (ok && options->section >= 0)
         ok = sum_section(&s, error);
     else if (ok)

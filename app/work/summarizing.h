@@ -11,6 +11,8 @@
 struct summarizing_options {
     int64_t document;
     int64_t section;   /* this section only; -1: the whole document */
+    int64_t chapter;   /* 1 + a section: it and all below it in the outline, and the other
+                          parts of a long one; 0: no */
     int64_t so_far;    /* the story up to this section's end, from the prefix state; -1: no */
     bool own_words;    /* written by the model instead of chosen from the text */
     size_t max_tokens; /* of one summary in its own words; 0: the default */
@@ -25,7 +27,7 @@ struct summarizing_part {
 struct summarizing_result {
     char *text;                     /* of what was asked for */
     bool kept;                      /* it was in the library already */
-    struct summarizing_part *parts; /* of a whole document: its sections in order */
+    struct summarizing_part *parts; /* of a document or chapter: its sections in order */
     size_t part_count;
     int64_t tokens_reread;
     int64_t tokens_generated;

@@ -232,10 +232,11 @@ static bool check_state(void *context, const struct states_info *info)
         return false;
     verify->result->states++;
     verify->result->state_bytes += info->stored_bytes;
+    bool answer = info->place.kind == STATES_ANSWER;
     if (why)
-        find(verify, UPKEEP_NOTE,
-             "%.200s, section %lld: a state was made %s; `tidemark gc` removes it",
-             verify->document->name, (long long)info->place.section + 1, why);
+        find(verify, UPKEEP_NOTE, "%.200s, %s %lld: a state was made %s; `tidemark gc` removes it",
+             verify->document->name, answer ? "answer to question" : "section",
+             (long long)info->place.section + !answer, why);
     else if (info->place.kind == STATES_PREFIX)
         verify->last_prefix = info->place.section;
     return true;

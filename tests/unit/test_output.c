@@ -1,6 +1,6 @@
 /* What is printed: visible text, shell words, aligned tables, JSON, quantities. */
 #include "app/output.h"
-#include "app/quantity.h"
+#include "base/quantity.h"
 
 #include <math.h>
 #include <setjmp.h>

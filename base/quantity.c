@@ -1,4 +1,4 @@
-#include "app/quantity.h"
+#include "base/quantity.h"
 
 #include <inttypes.h>
 #include <math.h>

@@ -1,7 +1,7 @@
 /* quantity.h: numbers as people read them. Each writes a short text into the
  * caller's array and returns it. */
-#ifndef TIDEMARK_APP_QUANTITY_H
-#define TIDEMARK_APP_QUANTITY_H
+#ifndef TIDEMARK_BASE_QUANTITY_H
+#define TIDEMARK_BASE_QUANTITY_H
 
 #include <stdint.h>
 
