@@ -60,6 +60,10 @@ static const char beginning[] =
     "    file) compopt -o default 2>/dev/null ;;\n"
     "    folder) compopt -o dirnames 2>/dev/null ;;\n"
     "    document) _tidemark_documents ;;\n"
+    "    either)\n"
+    "        compopt -o default 2>/dev/null\n"
+    "        _tidemark_documents\n"
+    "        ;;\n"
     "    choice) _tidemark_add $choices ;;\n"
     "    esac\n"
     "}\n"
@@ -110,6 +114,7 @@ static const char ending[] =
     "        _tidemark_options\n"
     "        _tidemark_add $options\n"
     "    elif [[ ! $command ]]; then\n"
+    "        compopt -o default 2>/dev/null # a file, for open\n"
     "        _tidemark_add $commands\n"
     "    else\n"
     "        _tidemark_argument\n"
@@ -130,6 +135,8 @@ static const char *form_name(enum options_form form)
         return "folder";
     case OPTIONS_FORM_DOCUMENT:
         return "document";
+    case OPTIONS_FORM_EITHER:
+        return "either";
     case OPTIONS_FORM_COMMAND:
     case OPTIONS_FORM_CHOICE:
         return "choice";

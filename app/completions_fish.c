@@ -74,7 +74,8 @@ static const char ending[] =
     "    end\n"
     "end\n"
     "\n"
-    "complete -c tidemark -f\n";
+    "complete -c tidemark -f\n"
+    "complete -c tidemark -n __tidemark_begins -F\n";
 
 static const char quote[] = "\\'";
 
@@ -99,6 +100,9 @@ static void print_form(FILE *out, enum options_form form, const char *choices)
         break;
     case OPTIONS_FORM_DOCUMENT:
         fputs(" -a '(__tidemark_documents)'", out);
+        break;
+    case OPTIONS_FORM_EITHER:
+        fputs(" -F -a '(__tidemark_documents)'", out);
         break;
     case OPTIONS_FORM_COMMAND:
         fputs(" -a '", out);

@@ -27,6 +27,11 @@ static const char beginning[] =
     "    done 2>/dev/null\n"
     "    _wanted documents expl document compadd -a names\n"
     "}\n"
+    "\n"
+    "_tidemark_either()\n"
+    "{\n"
+    "    _alternative documents:document:_tidemark_documents files:file:_files\n"
+    "}\n"
     "\n";
 
 static const char command_line[] =
@@ -38,7 +43,7 @@ static const char command_line[] =
     "    done\n"
     "    program=${program/#\\~\\//$HOME/}\n"
     "    library=${${(Q)library}/#\\~\\//$HOME/}\n"
-    "    _arguments -C -s -S $common '1:command:_tidemark_commands' '*::argument:->argument' &&\n"
+    "    _arguments -C -s -S $common '1:command:_tidemark_first' '*::argument:->argument' &&\n"
     "        return\n"
     "    [[ $state == argument ]] || return\n"
     "    case $words[1] in\n";
@@ -75,6 +80,9 @@ static void print_action(FILE *out, const char *name, enum options_form form, co
     case OPTIONS_FORM_DOCUMENT:
         fputs("_tidemark_documents", out);
         break;
+    case OPTIONS_FORM_EITHER:
+        fputs("_tidemark_either", out);
+        break;
     case OPTIONS_FORM_COMMAND:
         fputs("_tidemark_commands", out);
         break;
@@ -107,7 +115,11 @@ static void print_commands(FILE *out)
         completions_quote(out, options_commands[i].summary, "\\", quote);
         fputs("'\n", out);
     }
-    fputs("    )\n    _describe -t commands command commands\n}\n\n", out);
+    fputs("    )\n    _describe -t commands command commands\n}\n\n"
+          "# A command, or a file for open.\n"
+          "_tidemark_first()\n{\n"
+          "    _alternative commands:command:_tidemark_commands files:file:_files\n}\n\n",
+          out);
 }
 
 static void print_command(FILE *out, int command)

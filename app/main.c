@@ -23,23 +23,15 @@ static int help_run(const struct options *options)
 }
 
 static int (*const commands[OPTIONS_COMMANDS])(const struct options *options) = {
-    [OPTIONS_READ] = read_run,
-    [OPTIONS_LS] = ls_run,
-    [OPTIONS_SHOW] = show_run,
-    [OPTIONS_TEXT] = text_run,
-    [OPTIONS_ASK] = ask_run,
-    [OPTIONS_SUM] = sum_run,
-    [OPTIONS_EXPORT] = export_run,
-    [OPTIONS_RM] = rm_run,
-    [OPTIONS_VERIFY] = verify_run,
-    [OPTIONS_GC] = gc_run,
-    [OPTIONS_BACKUP] = backup_run,
-    [OPTIONS_RESTORE] = restore_run,
-    [OPTIONS_EVAL] = eval_run,
-    [OPTIONS_MODEL] = model_run,
-    [OPTIONS_BENCH] = bench_run,
-    [OPTIONS_DOCTOR] = doctor_run,
-    [OPTIONS_COMPLETIONS] = completions_run,
+    [OPTIONS_OPEN] = open_run,       [OPTIONS_READ] = read_run,
+    [OPTIONS_LS] = ls_run,           [OPTIONS_SHOW] = show_run,
+    [OPTIONS_TEXT] = text_run,       [OPTIONS_ASK] = ask_run,
+    [OPTIONS_SUM] = sum_run,         [OPTIONS_EXPORT] = export_run,
+    [OPTIONS_RM] = rm_run,           [OPTIONS_VERIFY] = verify_run,
+    [OPTIONS_GC] = gc_run,           [OPTIONS_BACKUP] = backup_run,
+    [OPTIONS_RESTORE] = restore_run, [OPTIONS_EVAL] = eval_run,
+    [OPTIONS_MODEL] = model_run,     [OPTIONS_BENCH] = bench_run,
+    [OPTIONS_DOCTOR] = doctor_run,   [OPTIONS_COMPLETIONS] = completions_run,
     [OPTIONS_HELP] = help_run,
 };
 
@@ -68,7 +60,8 @@ int main(int argc, char **argv)
     fill_standard_descriptors();
     command_prepare_signals();
     json_prepare();
-    if (!options_parse(&options, argc, argv, &error))
+    bool terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+    if (!(terminal ? options_parse_at_terminal : options_parse)(&options, argc, argv, &error))
         return command_print_error(&error);
     if (options.version) {
         puts("tidemark " TIDEMARK_VERSION);

@@ -1,6 +1,7 @@
 #include "app/manual.h"
 
 #include "app/options.h"
+#include "ui/action.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -182,6 +183,12 @@ static void put_arguments(FILE *out, const char *before, const char *text)
             text += 3;
             continue;
         }
+        if (*text == '|') {
+            fputs(" |", out);
+            joined = false;
+            text++;
+            continue;
+        }
         fputs(joined && *text != ']' ? " Ns " : before, out);
         before = " ";
         if (name > 0) {
@@ -291,6 +298,91 @@ static void put_own_options(FILE *out)
     }
 }
 
+/* --- keys ------------------------------------------------------------------------------- */
+
+/* What could be a delimiter or a macro, or end in one, is kept from it. */
+static void put_key(struct page *page, const char *text, size_t size)
+{
+    fputs("\\&", page->out);
+    put_escaped(page, text, size);
+    if (strchr(".,:;()[]?!|", text[size - 1]))
+        fputs("\\&", page->out);
+}
+
+static void put_action_argument(FILE *out, const struct action_entry *entry)
+{
+    static const char *const names[] = {
+        [ACTION_NO_ARGUMENT] = NULL, [ACTION_FREE] = "text", [ACTION_FILE] = "file",
+        [ACTION_LETTER] = "letter",  [ACTION_CHOICE] = NULL,
+    };
+    if (names[entry->argument])
+        fprintf(out, " Op Ar %s", names[entry->argument]);
+    if (!entry->choices)
+        return;
+    fputs(" Op", out);
+    for (const char *word = entry->choices; *word;) {
+        size_t size = strcspn(word, " ");
+        fprintf(out, "%s Cm %.*s", word == entry->choices ? "" : " |", (int)size, word);
+        word += size + strspn(word + size, " ");
+    }
+}
+
+/* "In the library, the answers and lists."; nothing for what can be done everywhere. */
+static void put_places(struct page *page, unsigned places)
+{
+    static const struct {
+        unsigned places;
+        const char *name;
+    } names[] = {
+        {ACTION_LIBRARY, "the library"}, {ACTION_DOCUMENT, "a document"},
+        {ACTION_OUTLINE, "the outline"}, {ACTION_TEXT, "the text"},
+        {ACTION_ANSWERS, "the answers"}, {ACTION_LIST, "lists"},
+    };
+    char text[128] = "In ";
+    size_t used = strlen(text);
+    if (places == ACTION_EVERYWHERE)
+        return;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if ((places & names[i].places) != names[i].places)
+            continue;
+        places &= ~names[i].places;
+        const char *before = used == 3 ? "" : places == 0 ? " and " : ", ";
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s%s", before, names[i].name);
+    }
+    snprintf(text + used, sizeof text - used, ".");
+    put_text(page, text);
+}
+
+static void put_action(struct page *page, const struct action_entry *entry)
+{
+    fputs(".It", page->out);
+    for (const char *key = entry->keys; *key;) {
+        size_t size = strcspn(key, " ");
+        fputs(" Ic ", page->out);
+        put_key(page, key, size);
+        fputs(" ,", page->out);
+        key += size + strspn(key + size, " ");
+    }
+    fprintf(page->out, " Ic \\&:%s", entry->name);
+    put_action_argument(page->out, entry);
+    fputc('\n', page->out);
+    put_sentence(page, entry->help);
+    put_places(page, entry->places);
+}
+
+static void put_keys(FILE *out)
+{
+    struct page page = {.out = out, .names = ""};
+    for (int i = ACTION_NONE + 1; i < ACTION_COUNT; i++) {
+        const struct action_entry *entry = &action_table[i];
+        if (entry->group)
+            fprintf(out, "%s.Ss %s\n.Bl -tag -width Ds\n", i > ACTION_NONE + 1 ? ".El\n" : "",
+                    entry->group);
+        put_action(&page, entry);
+    }
+    fputs(".El\n", out);
+}
+
 /* --- the page ----------------------------------------------------------------------------- */
 
 static const struct part {
@@ -301,6 +393,7 @@ static const struct part {
     {"@COMMANDS@\n", put_commands},
     {"@COMMON OPTIONS@\n", put_common_options},
     {"@OPTIONS@\n", put_own_options},
+    {"@KEYS@\n", put_keys},
 };
 
 enum { PARTS = sizeof parts / sizeof parts[0] };

@@ -1,5 +1,5 @@
 /* manual.h: the manual page, made of a template written by hand and of what the
- * tables of options.h say.
+ * tables of options.h and of ui/action.h say.
  *
  * In the template (docs/tidemark.1.in, mdoc), each of these lines stands for a part
  * that is made from the tables; all others pass as they are:
@@ -7,7 +7,8 @@
  *     @SYNOPSIS@          every command with its own options
  *     @COMMANDS@          a list of the commands, with what they do
  *     @COMMON OPTIONS@    a list of the options that every command takes
- *     @OPTIONS@           a subsection with a list for each command with own options */
+ *     @OPTIONS@           a subsection with a list for each command with own options
+ *     @KEYS@              a subsection with a list for each group of the reader's actions */
 #ifndef TIDEMARK_APP_MANUAL_H
 #define TIDEMARK_APP_MANUAL_H
 

@@ -8,6 +8,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define LONG_VALUE 256 /* getopt's value of the first entry: no letter has it */
 
@@ -56,19 +57,36 @@ static void consider(struct suggestion *best, const char *word, const char *name
         *best = (struct suggestion){name, d};
 }
 
-enum options_command options_find_command(const char *name, struct error *error)
+/* OPTIONS_COMMANDS: there is none, but maybe one that is near. */
+static enum options_command find_command(const char *name, struct suggestion *best)
 {
-    struct suggestion best = {0};
+    *best = (struct suggestion){0};
     for (int i = 0; i < OPTIONS_COMMANDS; i++) {
         if (strcmp(options_commands[i].name, name) == 0)
             return (enum options_command)i;
-        consider(&best, name, options_commands[i].name);
+        consider(best, name, options_commands[i].name);
     }
-    if (best.name)
-        error_set(error, ERROR_USAGE, "no command \"%s\": did you mean \"%s\"?", name, best.name);
-    else
-        error_set(error, ERROR_USAGE, "no command \"%s\": `tidemark help` lists them", name);
     return OPTIONS_COMMANDS;
+}
+
+/* `open`: the word could be a document that is to be opened. */
+static bool unknown_command(const char *name, const struct suggestion *best, bool open,
+                            struct error *error)
+{
+    if (!best->name)
+        return error_set(error, ERROR_USAGE, "no command \"%s\": `tidemark help` lists them", name);
+    return error_set(error, ERROR_USAGE, "no command \"%s\": did you mean \"%s\"%s%s%s?", name,
+                     best->name, open ? ", or `tidemark open " : "", open ? name : "",
+                     open ? "`" : "");
+}
+
+enum options_command options_find_command(const char *name, struct error *error)
+{
+    struct suggestion best;
+    enum options_command command = find_command(name, &best);
+    if (command == OPTIONS_COMMANDS)
+        unknown_command(name, &best, false, error);
+    return command;
 }
 
 static bool unknown_option(const char *given, struct error *error)
@@ -262,7 +280,36 @@ static bool check_arguments(const struct options *options, struct error *error)
     return true;
 }
 
-bool options_parse(struct options *options, int argc, char **argv, struct error *error)
+static bool is_file(const char *path)
+{
+    struct stat status;
+    return stat(path, &status) == 0 && !S_ISDIR(status.st_mode);
+}
+
+/* Which command is meant, by its name or without it. */
+static bool choose_command(struct options *options, bool terminal, struct error *error)
+{
+    const char *word = options->arguments[0];
+    struct suggestion near;
+    if (!word) {
+        if (options->script || (terminal && !options->help && !options->version))
+            options->command = OPTIONS_OPEN;
+        return true;
+    }
+    options->command = find_command(word, &near);
+    if (options->command != OPTIONS_COMMANDS) {
+        options->arguments++;
+        options->argument_count--;
+        return true;
+    }
+    options->command = OPTIONS_OPEN;
+    if (options->script || is_file(word) || (terminal && !near.name))
+        return true;
+    return unknown_command(word, &near, terminal, error);
+}
+
+static bool parse(struct options *options, int argc, char **argv, bool terminal,
+                  struct error *error)
 {
     bool seen[OPTIONS_TABLE_LIMIT] = {0};
     *options = options_defaults;
@@ -270,14 +317,19 @@ bool options_parse(struct options *options, int argc, char **argv, struct error 
         return false;
     options->arguments = argv + optind;
     options->argument_count = (size_t)(argc - optind);
-    if (options->argument_count == 0)
-        return true;
-    options->command = options_find_command(options->arguments[0], error);
-    if (options->command == OPTIONS_COMMANDS)
+    if (!choose_command(options, terminal, error))
         return false;
-    options->arguments++;
-    options->argument_count--;
-    if (options->help || options->version)
+    if (options->command == OPTIONS_COMMANDS || options->help || options->version)
         return true;
     return check_options(options->command, seen, error) && check_arguments(options, error);
+}
+
+bool options_parse(struct options *options, int argc, char **argv, struct error *error)
+{
+    return parse(options, argc, argv, false, error);
+}
+
+bool options_parse_at_terminal(struct options *options, int argc, char **argv, struct error *error)
+{
+    return parse(options, argc, argv, true, error);
 }

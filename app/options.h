@@ -7,7 +7,7 @@
  *     if (options.help) options_print_help(stdout, options.command);
  *
  * Options may stand before or after the command and between its arguments; what
- * follows "--" is never an option. */
+ * follows "--" is never an option. The word `open` can be left out (options_parse). */
 #ifndef TIDEMARK_APP_OPTIONS_H
 #define TIDEMARK_APP_OPTIONS_H
 
@@ -18,6 +18,7 @@
 #include <stdio.h>
 
 enum options_command {
+    OPTIONS_OPEN,
     OPTIONS_READ,
     OPTIONS_LS,
     OPTIONS_SHOW,
@@ -45,6 +46,7 @@ enum options_form {
     OPTIONS_FORM_FILE,
     OPTIONS_FORM_FOLDER,
     OPTIONS_FORM_DOCUMENT, /* of the library */
+    OPTIONS_FORM_EITHER,   /* a file or a document */
     OPTIONS_FORM_COMMAND,  /* a name in options_commands */
     OPTIONS_FORM_CHOICE,   /* one of `choices` */
 };
@@ -53,10 +55,10 @@ enum options_form {
  * capitals that the arguments hold stand for these; sentences end with a period. */
 struct options_command_entry {
     const char *name;
-    const char *arguments; /* as shown in help: "FILE..." */
-    const char *summary;   /* one line, no capital, no period */
-    const char *detail;    /* sentences, for help and manual */
-    size_t least, most;    /* arguments taken */
+    const char *arguments;         /* as shown in help: "FILE..." */
+    const char *summary;           /* one line, no capital, no period */
+    const char *detail;            /* sentences, for help and manual */
+    size_t least, most;            /* arguments taken */
     enum options_form first, rest; /* of the first argument and of all further ones */
     const char *choices;           /* words with blanks between them */
 };
@@ -113,22 +115,32 @@ struct options {
 
     bool reread;
     const char *as_of;
+    int64_t after;             /* a question's id; 0: none */
     int64_t lanes, max_tokens; /* 0: the default */
     double temperature, top_p, min_p, repetition_penalty;
     int64_t top_k, seed;
 
     const char *so_far;
-    bool own_words;
+    bool own_words, chapter;
 
     int64_t rounds;
+
+    const char *script;
+    bool no_read;
 };
 
 extern const struct options options_defaults;
 
-/* Reorders argv. With --help or --version, arguments are not counted. ERROR_USAGE
- * with one line that names the option, its value and its range, or the nearest
- * name where one is unknown. */
+/* Reorders argv. With --help or --version, arguments are not counted. A first word that
+ * is no command's name stands after an `open` that was left out if it is the path of a
+ * file that is there (no folder), or --script is given. ERROR_USAGE with one line that
+ * names the option, its value and its range, or the nearest name where one is unknown. */
 bool options_parse(struct options *options, int argc, char **argv, struct error *error) WARN_UNUSED;
+
+/* The same where input and output are a terminal: `open` may be left out also before any
+ * word that is not near to a command's name, and when there is no word at all. */
+bool options_parse_at_terminal(struct options *options, int argc, char **argv,
+                               struct error *error) WARN_UNUSED;
 
 /* Of one command; OPTIONS_COMMANDS: of the program. */
 void options_print_help(FILE *out, enum options_command command);

@@ -45,6 +45,9 @@ static void print_options(FILE *out, const char *heading, unsigned command, bool
     }
 }
 
+static const char usage[] = "Usage: tidemark [FILE|DOC...] [OPTION]...\n"
+                            "       tidemark COMMAND [OPTION]...\n\n";
+
 static void print_commands(FILE *out)
 {
     for (int i = 0; i < OPTIONS_COMMANDS; i++) {
@@ -57,7 +60,7 @@ static void print_commands(FILE *out)
 
 void options_print_usage(FILE *out)
 {
-    fputs("Usage: tidemark COMMAND [OPTION]...\n\n", out);
+    fputs(usage, out);
     print_commands(out);
     fputs("\n`tidemark help` says more.\n", out);
 }
@@ -79,8 +82,8 @@ void options_print_help(FILE *out, enum options_command command)
         print_command(out, command);
         return;
     }
-    fputs("Usage: tidemark COMMAND [OPTION]...\n\n"
-          "Reads long documents once with a Mamba model, keeps the model's states, and from\n"
+    fputs(usage, out);
+    fputs("Reads long documents once with a Mamba model, keeps the model's states, and from\n"
           "then on answers and summarizes without reading again.\n\nCommands:\n",
           out);
     print_commands(out);

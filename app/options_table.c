@@ -6,6 +6,7 @@
 
 #include <assert.h>
 
+#define OPEN (1u << OPTIONS_OPEN)
 #define READ (1u << OPTIONS_READ)
 #define ASK (1u << OPTIONS_ASK)
 #define SUM (1u << OPTIONS_SUM)
@@ -19,6 +20,19 @@
 #define ANY_NUMBER ((size_t)-1)
 
 const struct options_command_entry options_commands[OPTIONS_COMMANDS] = {
+    [OPTIONS_OPEN] = {.name = "open",
+                      .arguments = "[FILE|DOC...]",
+                      .summary = "open the reader in the terminal",
+                      .detail = "Begins with the list of the library's documents or, if one is "
+                                "given, with the first FILE or DOC; every FILE is taken into the "
+                                "library. A document is read on while it is open. The word `open` "
+                                "can be left out before a FILE and, on a terminal, before any DOC "
+                                "whose name is not like a command's; `tidemark` alone on a "
+                                "terminal opens the reader too. What a key does is shown there by "
+                                "`<F1>`.",
+                      .most = ANY_NUMBER,
+                      .first = OPTIONS_FORM_EITHER,
+                      .rest = OPTIONS_FORM_EITHER},
     [OPTIONS_READ] = {.name = "read",
                       .arguments = "FILE...",
                       .summary = "read documents and keep the model's states",
@@ -86,8 +100,9 @@ const struct options_command_entry options_commands[OPTIONS_COMMANDS] = {
     [OPTIONS_EXPORT] = {.name = "export",
                         .arguments = "DOC",
                         .summary = "write what is known of a document as Markdown",
-                        .detail = "Its outline, summaries, questions, answers and quotes, on "
-                                  "standard output.",
+                        .detail = "Its outline, summaries, questions, answers and quotes, and "
+                                  "your marks, bookmarks and notes, on standard output. "
+                                  "Follow-ups stand under what they follow.",
                         .least = 1,
                         .most = 1,
                         .first = OPTIONS_FORM_DOCUMENT},
@@ -171,6 +186,24 @@ const struct options_command_entry options_commands[OPTIONS_COMMANDS] = {
 #define AT(field) offsetof(struct options, field)
 
 const struct options_entry options_table[] = {
+    {.name = "no-read",
+     .help = "read documents on only when a key asks for it",
+     .commands = OPEN,
+     .offset = AT(no_read)},
+    {.name = "script",
+     .argument = "FILE",
+     .help = "feed keys from a file instead of a terminal, for tests",
+     .detail = "The screen is then kept in memory. One command a line: `size COLUMNS LINES`; "
+               "`keys STROKES`, by name, such as `keys jj<Enter>`; `type TEXT`; `paste TEXT`; "
+               "`click COLUMN LINE`; `wheel up COLUMN LINE`, or `down`; `wait`, until nothing "
+               "goes on any more; `wait reading`, until a section was read; `screen FILE`, to "
+               "save the screen as text. Empty lines and lines that begin with `#` are passed "
+               "over.",
+     .commands = OPEN,
+     .kind = OPTIONS_STRING,
+     .offset = AT(script),
+     .form = OPTIONS_FORM_FILE},
+
     {.name = "no-model",
      .help = "stop when text and outline are in the library",
      .commands = READ,
@@ -227,6 +260,18 @@ const struct options_entry options_table[] = {
      .commands = ASK,
      .kind = OPTIONS_STRING,
      .offset = AT(as_of)},
+    {.name = "after",
+     .argument = "ID",
+     .help = "go on from the answer to this question, as in a conversation",
+     .detail = "The number is what `export`, and `ask` with --json, show as a question's. Nothing "
+               "is read again while the answer's state is kept; else it is made again. From any "
+               "question one may go on as often as one likes. Goes without --as-of, --reread and "
+               "a section after the document.",
+     .commands = ASK,
+     .kind = OPTIONS_COUNT,
+     .offset = AT(after),
+     .low = 1,
+     .high = 9e15},
     {.name = "lanes",
      .argument = "N",
      .help = "sections that are asked side by side",
@@ -242,6 +287,10 @@ const struct options_entry options_table[] = {
      .commands = SUM,
      .kind = OPTIONS_STRING,
      .offset = AT(so_far)},
+    {.name = "chapter",
+     .help = "the section and all below it in the outline, as one",
+     .commands = SUM,
+     .offset = AT(chapter)},
     {.name = "own-words",
      .help = "let the model write, instead of choosing sentences of the text",
      .detail = "A large model writes well; the bundled one makes things up.",
@@ -306,7 +355,7 @@ const struct options_entry options_table[] = {
      .help = "disk space for all states, as 500M or 8G (default 4G)",
      .detail = "When states are stored beyond it, those that save the least reading per byte are "
                "removed. K, M, G and T are powers of 1024.",
-     .commands = READ | ASK | SUM | GC,
+     .commands = OPEN | READ | ASK | SUM | GC,
      .kind = OPTIONS_BYTES,
      .offset = AT(budget),
      .high = 9e15},

@@ -1,8 +1,8 @@
 #include "app/command.h"
 #include "app/commands/commands.h"
-#include "base/quantity.h"
 #include "app/work/asking.h"
 #include "app/work/listing.h"
+#include "base/quantity.h"
 #include "base/utf8.h"
 
 #include <stdlib.h>
@@ -26,6 +26,10 @@ static bool find_place(struct session *session, struct ask_job *job, struct erro
                       error))
         return false;
     job->asking.as_of = -1;
+    if (options->after && job->asking.section >= 0)
+        return error_set(
+            error, ERROR_USAGE,
+            "--after goes on from where the answer came from: name the document alone");
     if (!options->as_of)
         return true;
     if (job->asking.section >= 0)
@@ -62,6 +66,9 @@ static bool prepare(struct ask_job *job, struct error *error)
         return error_set(
             error, ERROR_USAGE,
             "--as-of answers from a state and reads nothing: it goes without --reread");
+    if (options->after && (options->as_of || options->reread))
+        return error_set(error, ERROR_USAGE,
+                         "--after goes on from an answer: it goes without --as-of and --reread");
     job->asking = (struct asking_options){
         .question = job->question.data,
         .reread = options->reread,
@@ -74,6 +81,7 @@ static bool prepare(struct ask_job *job, struct error *error)
                     .repetition_penalty = (float)options->repetition_penalty,
                     .seed = (uint64_t)options->seed},
         .keep = true,
+        .after = options->after,
     };
     return true;
 }
@@ -114,7 +122,9 @@ static void print_sources(struct output *out, const struct ask_job *job)
     for (size_t i = 0; i < result->source_count; i++) {
         const struct asking_source *source = &result->sources[i];
         output_format(out, i ? ", " : "");
-        if (source->kind == STATES_PREFIX)
+        if (source->kind == STATES_ANSWER)
+            output_format(out, "the answer to question %lld, ", (long long)source->question);
+        if (source->kind == STATES_PREFIX || (source->question > 0 && result->as_of >= 0))
             output_format(out, "everything up to ");
         print_section(out, job, source->section);
     }

@@ -5,6 +5,7 @@
 
 #include "app/options.h"
 
+int open_run(const struct options *options);
 int read_run(const struct options *options);
 int ls_run(const struct options *options);
 int show_run(const struct options *options);

@@ -1,8 +1,8 @@
 #include "app/command.h"
 #include "app/commands/commands.h"
-#include "base/quantity.h"
 #include "app/work/listing.h"
 #include "app/work/summarizing.h"
+#include "base/quantity.h"
 
 #include <string.h>
 
@@ -21,6 +21,14 @@ static bool find_place(struct session *session, struct sum_job *job, struct erro
                       &summarizing->section, error))
         return false;
     summarizing->so_far = -1;
+    if (job->options->chapter) {
+        if (so_far || summarizing->section < 0)
+            return error_set(error, ERROR_USAGE,
+                             "--chapter needs a section, as in DOC:SECTION, and goes without "
+                             "--so-far");
+        summarizing->chapter = summarizing->section + 1;
+        summarizing->section = -1;
+    }
     if (!so_far)
         return true;
     if (summarizing->section >= 0)
@@ -71,9 +79,10 @@ static json_t *parts_json(const struct sum_job *job)
 static void print_json(struct output *out, const struct sum_job *job)
 {
     const struct summarizing_result *result = &job->result;
-    output_json(out, json_pack("{s:I, s:o, s:o, s:b, s:o, s:b, s:o, s:I, s:I, s:o}", "document",
-                               (json_int_t)job->summarizing.document, "section",
-                               section_json(job, job->summarizing.section), "so_far",
+    output_json(out, json_pack("{s:I, s:o, s:o, s:o, s:b, s:o, s:b, s:o, s:I, s:I, s:o}",
+                               "document", (json_int_t)job->summarizing.document, "section",
+                               section_json(job, job->summarizing.section), "chapter",
+                               section_json(job, job->summarizing.chapter - 1), "so_far",
                                section_json(job, job->summarizing.so_far), "own_words",
                                (int)job->summarizing.own_words, "summary",
                                output_json_text(result->text), "kept", (int)result->kept, "parts",
@@ -84,7 +93,7 @@ static void print_json(struct output *out, const struct sum_job *job)
 
 /* --- text -------------------------------------------------------------------------- */
 
-/* The parts of a whole document, each under its title. */
+/* The parts of a document or a chapter, each under its title. */
 static void print_parts(struct output *out, const struct sum_job *job)
 {
     for (size_t i = 0; i < job->result.part_count; i++) {

@@ -131,9 +131,14 @@ class Bash(Shells):
         self.assertEqual(self.complete("read", "--", "--f"), [])
         self.assertEqual(self.complete("ask", "plain", "wh"), [])
         self.assertEqual(self.complete("nonsuch", ""), [])
+        self.assertEqual(self.complete("op"), ["open"])
+        self.assertEqual(self.complete("open", "--no"), ["--no-read"])
+        self.assertEqual(self.complete("open", "--script"), ["--script"])
+        self.assertEqual(self.complete("ls", "--no"), [])
 
     def test_documents(self):
-        for words in (("show", ""), ("ask", "--lanes", "3", ""), ("rm", "plain", "x", "")):
+        for words in (("show", ""), ("ask", "--lanes", "3", ""), ("rm", "plain", "x", ""),
+                      ("open", ""), ("open", "--no-read", "plain", "")):
             found = self.complete(*words)
             self.assertEqual(len(found), len(self.expected), found)
             # What the shell makes of each is the name, and nothing else happens.
@@ -178,6 +183,12 @@ class Bash(Shells):
                              ("tidemark show 'two\t", ["show", "two words"]),
                              ("tidemark show with:c\t", ["show", "with:colon"]),
                              ("tidemark read mod\t", ["read", "model file.gguf"]),
+                             ("tidemark open ev\t", ["open", EVIL]),
+                             ("tidemark open plain mod\t", ["open", "plain", "model file.gguf"]),
+                             ("tidemark open --script mod\t", ["open", "--script",
+                                                               "model file.gguf"]),
+                             ("tidemark mod\t", ["model"]),
+                             ("tidemark ./mod\t", ["./model file.gguf"]),
                              ("tidemark read --model=mod\t x", ["read", "--model=model file.gguf",
                                                                 "x"]),
                              ("tidemark -l inn\t show pl\t", ["-l", "inner folder/", "show", "pl"])):
@@ -199,6 +210,9 @@ class Zsh(Shells):
                              ("tidemark show two\t", ["show", "two words"]),
                              ("tidemark rm plain with\t", ["rm", "plain", "with:colon"]),
                              ("tidemark eva\tmod\t", ["eval", "model file.gguf"]),
+                             ("tidemark ope\tev\t", ["open", EVIL]),
+                             ("tidemark ./mod\t", ["./model file.gguf"]),
+                             ("tidemark open plain mod\t", ["open", "plain", "model file.gguf"]),
                              ("tidemark ask plain --rer\twhy", ["ask", "plain", "--reread", "why"]),
                              ("tidemark completions zs\t", ["completions", "zsh"]),
                              ("tidemark show --kernels=av\tx", ["show", "--kernels=avx512", "x"])):
@@ -223,7 +237,12 @@ class Fish(Shells):
         self.assertEqual(self.complete("tidemark completions "), ["bash", "fish", "zsh"])
         self.assertEqual(self.complete("tidemark ls --kernels=r"), ["--kernels=reference"])
         self.assertEqual(self.complete("tidemark eval mod"), ["model file.gguf"])
+        self.assertEqual(self.complete("tidemark open mod"), ["model file.gguf"])
+        self.assertEqual(self.complete("tidemark open plain pl"), ["plain"])
+        self.assertEqual(self.complete("tidemark open --no"), ["--no-read"])
         self.assertEqual(self.complete("tidemark -l inn"), ["inner folder/"])
+        self.assertEqual(self.complete("tidemark ./mod"), ["./model file.gguf"])
+        self.assertEqual(self.complete("tidemark mod"), ["model", "model file.gguf"])
         self.assertEqual(self.complete("tidemark ask plain pl"), [])
 
     def test_documents(self):

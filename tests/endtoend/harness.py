@@ -8,15 +8,21 @@ seed and take another one from TEST_SEED.
 """
 
 import argparse
+import fcntl
 import json
 import os
 import pathlib
 import random
 import re
+import select
+import shlex
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
+import threading
 import time
 import unittest
 
@@ -173,6 +179,183 @@ class Test(unittest.TestCase):
                 at = found.start()
                 self.fail("%s has the character U+%04X: %r" % (
                     name, ord(found.group()), text[max(0, at - 60):at + 60]))
+
+
+class Terminal:
+    """The program in a terminal. What it writes is in raw()."""
+
+    def __init__(self, test):
+        self.test = test
+
+    def settle(self, quiet=0.2):
+        """Waits until nothing was written for so long."""
+        size, since, begun = -1, 0, time.monotonic()
+        while True:
+            now = time.monotonic()
+            if now - begun > PATIENCE:
+                self.test.fail("the screen does not come to rest")
+            written = len(self.raw())
+            if written != size:
+                size, since = written, now
+            elif now - since >= quiet and size > 0:
+                return
+            time.sleep(0.01)
+
+
+class Tmux(Terminal):
+    """In tmux: keys in, screens out. `program`: a shell command in place of tidemark."""
+
+    def __init__(self, test, home, *arguments, lines=24, columns=80, program=None, environment=None):
+        super().__init__(test)
+        self.folder = pathlib.Path(tempfile.mkdtemp(dir=home.folder))
+        self.home = home
+        self.environment = {**home.environment, **(environment or {})}
+        test.addCleanup(self.end)
+        (self.folder / "conf").write_text(
+            "set -g default-terminal tmux-256color\nset -g status off\n"
+            "set -g window-size manual\nset -g set-clipboard off\n")
+        words = [str(options.program), *map(str, arguments)]
+        (self.folder / "script").write_text("""while [ ! -e %(go)s ]; do sleep 0.02; done
+cd %(cwd)s
+%(program)s
+echo $? >%(code)s.new
+mv %(code)s.new %(code)s
+sleep 3600
+""" % {"go": self.folder / "go", "code": self.folder / "code", "cwd": home.folder,
+       "program": program or " ".join(map(shlex.quote, words))})
+        self.tmux("new-session", "-d", "-s", "s", "-x", columns, "-y", lines,
+                  "sh %s" % (self.folder / "script"))
+        self.tmux("pipe-pane", "-t", "s", "cat >%s" % (self.folder / "raw"))
+        self.test.wait_for((self.folder / "raw").exists, "the recording")
+        (self.folder / "go").touch()
+
+    def tmux(self, *arguments):
+        line = ["tmux", "-f", self.folder / "conf", "-S", self.folder / "socket", *arguments]
+        return subprocess.run(list(map(str, line)), check=True, capture_output=True,
+                              env=self.environment, timeout=60).stdout
+
+    def end(self):
+        try:
+            self.tmux("kill-server")
+        except subprocess.CalledProcessError:
+            pass
+
+    def raw(self):
+        return (self.folder / "raw").read_bytes()
+
+    def keys(self, *names):
+        """By tmux's names; an Escape is not joined with what follows."""
+        for name in names:
+            self.tmux("send-keys", "-t", "s", name)
+            if name == "Escape":
+                time.sleep(0.1)
+
+    def text(self, text):
+        self.tmux("send-keys", "-t", "s", "-l", text)
+
+    def paste(self, text):
+        """In brackets, where the program asked for them, and as it is."""
+        (self.folder / "paste").write_bytes(text)
+        self.tmux("load-buffer", self.folder / "paste", ";",
+                  "paste-buffer", "-p", "-r", "-d", "-t", "s")
+
+    def capture(self, *flags):
+        return self.tmux("capture-pane", "-p", *flags, "-t", "s").decode()
+
+    def until(self, pattern, seconds=60):
+        """Waits for it on the screen; the match."""
+        end = time.monotonic() + seconds
+        while True:
+            screen = self.capture()
+            found = re.search(pattern, screen, re.MULTILINE)
+            if found:
+                return found
+            if time.monotonic() > end:
+                self.test.fail("no %r on the screen:\n%s" % (pattern, screen))
+            time.sleep(0.03)
+
+    def until_gone(self, pattern, seconds=60):
+        end = time.monotonic() + seconds
+        while re.search(pattern, self.capture(), re.MULTILINE):
+            if time.monotonic() > end:
+                self.test.fail("%r stays on the screen:\n%s" % (pattern, self.capture()))
+            time.sleep(0.03)
+
+    def resize(self, lines, columns, *more):
+        self.tmux("resize-window", "-t", "s", "-x", columns, "-y", lines, *more)
+
+    def ask(self, form):
+        """What tmux knows of the pane, as in "#{alternate_on}"."""
+        return self.tmux("display-message", "-p", "-t", "s", form).decode().rstrip("\n")
+
+    def has_ended(self):
+        return (self.folder / "code").exists()
+
+    def code(self):
+        """Waits for the end; the exit code."""
+        self.test.wait_for(self.has_ended, "the end")
+        return int((self.folder / "code").read_text())
+
+
+class Pty(Terminal):
+    """In a pseudo-terminal of its own: bytes in and out, with the times at which they came."""
+
+    def __init__(self, test, home, *arguments, lines=24, columns=80, environment=None):
+        super().__init__(test)
+        self.master, self.slave = os.openpty()
+        self.resize(lines, columns)
+        self.settings = termios.tcgetattr(self.slave)
+        self.chunks = []  # (when, bytes)
+        self.process = subprocess.Popen(
+            [str(options.program), *map(str, arguments)], stdin=self.slave, stdout=self.slave,
+            stderr=self.slave, cwd=home.folder, start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            env={**home.environment, "TERM": "xterm-256color", **(environment or {})})
+        self.closing = False
+        self.reader = threading.Thread(target=self.drain, daemon=True)
+        self.reader.start()
+        test.addCleanup(self.end)
+
+    def drain(self):
+        while not self.closing:
+            if not select.select([self.master], [], [], 0.05)[0]:
+                continue
+            try:
+                piece = os.read(self.master, 65536)
+            except OSError:
+                return
+            self.chunks.append((time.monotonic(), piece))
+
+    def end(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.closing = True
+        self.reader.join()
+        os.close(self.master)
+        os.close(self.slave)
+
+    def raw(self):
+        return b"".join(piece for _, piece in list(self.chunks))
+
+    def send(self, data):
+        os.write(self.master, data if isinstance(data, bytes) else data.encode())
+
+    def resize(self, lines, columns):
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+
+    def until(self, data, since=0, seconds=60):
+        """Waits for these bytes; the time at which they were there."""
+        end = time.monotonic() + seconds
+        while data not in self.raw()[since:]:
+            if time.monotonic() > end:
+                self.test.fail("never writes %r: %r" % (data, self.raw()[-3000:]))
+            time.sleep(0.01)
+
+    def code(self):
+        code = self.process.wait(PATIENCE)
+        self.settle(0.1)
+        return code
 
 
 def checkpoints(home, document, *arguments):

@@ -100,7 +100,8 @@ class Terminal(harness.Test):
         self.assert_tame("rm", "1")
 
     def test_errors(self):
-        for arguments in ((b"text", HOSTILE), (b"read", HOSTILE), (HOSTILE,), (b"--" + HOSTILE,),
+        for arguments in ((b"text", HOSTILE), (b"read", HOSTILE), (b"--" + HOSTILE,),
+                          (b"open", b"--script", HOSTILE),
                           (b"ls", b"--kernels", HOSTILE), (b"ls", b"--model", HOSTILE),
                           (b"eval", b"/tmp/" + HOSTILE), (b"restore", HOSTILE),
                           (b"read", b"x", b"--encoding", HOSTILE),

@@ -27,6 +27,8 @@ COMMANDS = {
     "read_thin": dict(command=(*READ, "--budget", "90K"), prepare=SHELF, loses=("state",)),
     "ask": dict(command=("ask", "shelf", "Who carried a blue lantern?", "--max-tokens", "3",
                          *BRIEF), prepare=SHELF),
+    "ask_after": dict(command=("ask", "shelf", "--after", "1", "Who else?", "--max-tokens", "3",
+                               *BRIEF), prepare=SHELF),
     "sum": dict(command=("sum", "shelf", "--max-tokens", "20", *BRIEF), prepare=SHELF),
     "gc": dict(command=("gc", "--budget", "70K", "--json", "--quiet"), prepare=(*SHELF, READ),
                loses=("state",)),
@@ -48,7 +50,7 @@ COMMANDS = {
 }
 
 # Those that change the library or write a file.
-CHANGING = ("read", "read_first", "read_on", "read_thin", "ask", "sum", "gc", "rm", "shred",
+CHANGING = ("read", "read_first", "read_on", "read_thin", "ask", "ask_after", "sum", "gc", "rm", "shred",
             "backup", "restore", "restore_older")
 
 # Tried at more places than the others.

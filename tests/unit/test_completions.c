@@ -14,6 +14,7 @@
 #include "app/manual.h"
 #include "app/options.h"
 #include "kernels/kernels.h"
+#include "ui/action.h"
 
 #include <cmocka.h>
 
@@ -94,6 +95,8 @@ static void test_forms(void **state)
         assert_int_equal(entry->first == OPTIONS_FORM_CHOICE, entry->choices != NULL);
         assert_true(entry->most > 0 || entry->first == OPTIONS_FORM_FREE);
         assert_true(entry->most > 1 || entry->rest == OPTIONS_FORM_FREE);
+        assert_int_equal(strstr(entry->arguments, "FILE|DOC") != NULL,
+                         entry->first == OPTIONS_FORM_EITHER);
         assert_int_equal(strncmp(entry->arguments, "DOC", 3) == 0,
                          entry->first == OPTIONS_FORM_DOCUMENT);
         assert_int_equal(strncmp(entry->arguments, "FILE", 4) == 0,
@@ -131,7 +134,7 @@ static void test_shells_are_listed(void **state)
 
 /* --- the manual page ------------------------------------------------------------------ */
 
-#define ALL_PARTS "@SYNOPSIS@\n@COMMANDS@\n@COMMON OPTIONS@\n@OPTIONS@\n"
+#define ALL_PARTS "@SYNOPSIS@\n@COMMANDS@\n@COMMON OPTIONS@\n@OPTIONS@\n@KEYS@\n"
 
 static bool make_manual(char **text, FILE *page, struct error *error)
 {
@@ -166,7 +169,29 @@ static void test_manual_names_everything(void **state)
         if (entry->letter)
             assert_holds("the manual", text, ".It Fl %c , Fl -%s", entry->letter, entry->name);
     }
+    for (int i = ACTION_NONE + 1; i < ACTION_COUNT; i++) {
+        assert_holds("KEYS", text, "Ic \\&:%s", action_table[i].name);
+        if (action_table[i].group)
+            assert_holds("KEYS", text, ".Ss %s\n.Bl", action_table[i].group);
+    }
     assert_null(strstr(text, "\n@"));
+    free(text);
+}
+
+/* A key that roff would take for something else, and one that is escaped. */
+static void test_manual_writes_keys(void **state)
+{
+    (void)state;
+    char *text;
+    struct error error = {0};
+    assert_true(make_manual(&text, open_text(ALL_PARTS), &error));
+    assert_non_null(strstr(text, ".It Ic \\&j , Ic \\&<Down> , Ic \\&<C-n> , Ic \\&:down\n"));
+    assert_non_null(strstr(text, ".It Ic \\&?\\& , Ic \\&:search-back Op Ar text\n"));
+    assert_non_null(strstr(text, " Ic \\&[\\& ,"));
+    assert_non_null(strstr(text, " Ic \\&\\(aq , Ic \\&\\(ga , Ic \\&:jump Op Ar letter\n"));
+    assert_non_null(strstr(text, ".It Ic \\&:theme Op Cm dark | Cm light | Cm mono\n"));
+    assert_non_null(strstr(text, ":undo\n"));
+    assert_non_null(strstr(text, "\nIn the library.\n"));
     free(text);
 }
 
@@ -181,6 +206,7 @@ static void test_manual_passes_the_rest(void **state)
     assert_string_equal(text + strlen(text) - 20, "last, without an end");
     assert_non_null(strstr(text, "\n.Ar doc Ns Oo : Ns Ar section Oc Ar question ...\n"));
     assert_non_null(strstr(text, "\n.It Cm help Oo Ar command Oc\n"));
+    assert_non_null(strstr(text, "\n.It Cm open Oo Ar file | Ar doc ... Oc\n"));
     assert_non_null(strstr(text, "\n.Fl -reread\n"));
     free(text);
 }
@@ -209,6 +235,7 @@ int main(void)
         cmocka_unit_test(test_kernels_are_listed),
         cmocka_unit_test(test_shells_are_listed),
         cmocka_unit_test(test_manual_names_everything),
+        cmocka_unit_test(test_manual_writes_keys),
         cmocka_unit_test(test_manual_passes_the_rest),
         cmocka_unit_test(test_manual_refuses_other_templates),
     };

@@ -21,7 +21,7 @@ struct line {
     bool ok;
 };
 
-static void line_parse(struct line *line, const char *const *words)
+static void line_make(struct line *line, const char *const *words)
 {
     *line = (struct line){.argc = 1};
     line->argv[0] = strdup("tidemark");
@@ -29,7 +29,18 @@ static void line_parse(struct line *line, const char *const *words)
         assert_true(line->argc <= WORDS_MAX);
         line->argv[line->argc] = strdup(words[line->argc - 1]);
     }
+}
+
+static void line_parse(struct line *line, const char *const *words)
+{
+    line_make(line, words);
     line->ok = options_parse(&line->options, line->argc, line->argv, &line->error);
+}
+
+static void terminal_parse(struct line *line, const char *const *words)
+{
+    line_make(line, words);
+    line->ok = options_parse_at_terminal(&line->options, line->argc, line->argv, &line->error);
 }
 
 static void line_free(struct line *line)
@@ -117,6 +128,74 @@ static void test_no_command(void **state)
     assert_true(line.ok);
     assert_int_equal(line.options.command, OPTIONS_COMMANDS);
     line_free(&line);
+}
+
+/* A first word that is no command may be what is to be opened. */
+static void test_open_can_be_left_out(void **state)
+{
+    (void)state;
+    static const char file[] = TESTS_SOURCE_DIR "/tests/unit/test_options.c";
+    struct line line;
+    line_parse(&line, WORDS(file, "other", "--no-read"));
+    assert_true(line.ok && line.options.no_read);
+    assert_int_equal(line.options.command, OPTIONS_OPEN);
+    assert_int_equal(line.options.argument_count, 2);
+    assert_string_equal(line.options.arguments[0], file);
+    line_free(&line);
+    line_parse(&line, WORDS("open", file));
+    assert_int_equal(line.options.command, OPTIONS_OPEN);
+    assert_int_equal(line.options.argument_count, 1);
+    line_free(&line);
+    line_parse(&line, WORDS("--script", "keys", "reed"));
+    assert_int_equal(line.options.command, OPTIONS_OPEN);
+    assert_string_equal(line.options.script, "keys");
+    assert_string_equal(line.options.arguments[0], "reed");
+    line_free(&line);
+    line_parse(&line, WORDS("--script", "keys"));
+    assert_int_equal(line.options.command, OPTIONS_OPEN);
+    assert_int_equal(line.options.argument_count, 0);
+    line_free(&line);
+    assert_refused(WORDS(file, "--json", "--lanes", "3"), "`tidemark open` has no option --lanes");
+    assert_refused(WORDS(TESTS_SOURCE_DIR "/tests"), "no command"); /* a folder */
+    assert_refused(WORDS("read", "--script", "keys", "a"),
+                   "`tidemark read` has no option --script");
+}
+
+static void assert_terminal_refused(const char *const *words, const char *text)
+{
+    struct line line;
+    terminal_parse(&line, words);
+    assert_false(line.ok);
+    assert_int_equal(line.error.kind, ERROR_USAGE);
+    if (!strstr(line.error.text, text))
+        fail_msg("\"%s\" does not say \"%s\"", line.error.text, text);
+    line_free(&line);
+}
+
+static void test_open_at_a_terminal(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *words[3];
+        enum options_command command;
+        size_t arguments;
+    } cases[] = {
+        {{NULL}, OPTIONS_OPEN, 0},         {{"--no-read"}, OPTIONS_OPEN, 0},
+        {{"xyzzy"}, OPTIONS_OPEN, 1},      {{"a book", "another"}, OPTIONS_OPEN, 2},
+        {{"12"}, OPTIONS_OPEN, 1},         {{"ls"}, OPTIONS_LS, 0},
+        {{"--help"}, OPTIONS_COMMANDS, 0}, {{"--version"}, OPTIONS_COMMANDS, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct line line;
+        terminal_parse(&line, cases[i].words);
+        assert_true(line.ok);
+        assert_int_equal(line.options.command, cases[i].command);
+        assert_int_equal(line.options.argument_count, cases[i].arguments);
+        line_free(&line);
+    }
+    assert_terminal_refused(WORDS("reed"), "did you mean \"read\", or `tidemark open reed`?");
+    assert_terminal_refused(WORDS("--lanes", "3"), "`tidemark open` has no option --lanes");
+    assert_terminal_refused(WORDS("ls", "x"), "\"x\" is too much");
 }
 
 static void test_help_needs_no_arguments(void **state)
@@ -280,6 +359,8 @@ int main(void)
         cmocka_unit_test(test_options_stand_anywhere),
         cmocka_unit_test(test_two_dashes_end_options),
         cmocka_unit_test(test_no_command),
+        cmocka_unit_test(test_open_can_be_left_out),
+        cmocka_unit_test(test_open_at_a_terminal),
         cmocka_unit_test(test_help_needs_no_arguments),
         cmocka_unit_test(test_numbers_are_strict),
         cmocka_unit_test(test_ranges_include_their_ends),
