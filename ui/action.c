@@ -73,6 +73,8 @@ const struct action_entry action_table[ACTION_COUNT] = {
                              ACTION_DOCUMENT, ACTION_NO_ARGUMENT, NULL},
     [ACTION_SUM_SO_FAR] = {"so-far", "gS", "tell the story so far, up to the end of this section",
                            NULL, ACTION_DOCUMENT, ACTION_NO_ARGUMENT, NULL},
+    [ACTION_SUMMARIES] = {"summaries", "z", "list the summaries, each in full", NULL,
+                          ACTION_DOCUMENT, ACTION_NO_ARGUMENT, NULL},
     [ACTION_READ] = {"read", "R", "stop reading, or read on", NULL, ACTION_DOCUMENT,
                      ACTION_NO_ARGUMENT, NULL},
     [ACTION_CANCEL] = {"cancel", "<C-c> <Escape>",

@@ -54,6 +54,7 @@ enum action {
     ACTION_SUM_CHAPTER,
     ACTION_SUM_DOCUMENT,
     ACTION_SUM_SO_FAR,
+    ACTION_SUMMARIES,
     ACTION_READ,
     ACTION_CANCEL,
     /* finding */

@@ -195,7 +195,7 @@ void answers_pane_show(struct answers_pane *pane, int64_t question)
 }
 
 /* Once its rows are there: the question at the top, the cursor on its first quote. */
-static void show_question(struct answers_pane *pane, size_t lines)
+static void show_question(struct answers_pane *pane)
 {
     const struct conversing *conversation = &pane->book->conversation;
     size_t turn = 0;
@@ -211,7 +211,7 @@ static void show_question(struct answers_pane *pane, size_t lines)
     while (at < pane->kept && pane->rows[at].turn == turn && pane->rows[at].part != ANSWERS_QUOTE)
         at++;
     bool quoted = at < pane->kept && pane->rows[at].turn == turn;
-    pane->scroll.at = quoted && at - first < lines ? at : first;
+    pane->scroll.at = quoted ? at : first;
     pane->scroll.first = first;
 }
 
@@ -235,7 +235,7 @@ static enum theme_style style_of(const struct answers_row *row)
 
 static void draw_empty(struct canvas_area area)
 {
-    canvas_label(area, 0, 0, "Nothing was asked yet.", THEME_DIM);
+    canvas_label(area, 0, MARGIN, "Nothing was asked yet.", THEME_DIM);
 }
 
 /* Whether the row is the first of its quote. */
@@ -254,7 +254,7 @@ void answers_pane_draw(struct answers_pane *pane, struct canvas_area area, bool 
         return;
     make_rows(pane, area.columns);
     if (pane->show)
-        show_question(pane, (size_t)area.lines);
+        show_question(pane);
     if (pane->count == 0) {
         draw_empty(area);
         return;

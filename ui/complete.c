@@ -169,15 +169,16 @@ static void add_words(struct complete *complete, const char *words, const char *
     }
 }
 
-static void begin_commands(struct complete *complete, struct desk *desk, const char *text,
-                           void (*call)(void *context), void *context)
+static void begin_commands(struct complete *complete, struct desk *desk, unsigned place,
+                           const char *text, void (*call)(void *context), void *context)
 {
     size_t name = strcspn(text, " ");
     size_t begin = name + strspn(text + name, " ");
     if (text[name] == '\0') {
         begin = 0;
         for (int i = ACTION_NONE + 1; i < ACTION_COUNT; i++)
-            add_words(complete, action_table[i].name, text);
+            if (action_table[i].places & place)
+                add_words(complete, action_table[i].name, text);
     } else {
         const struct action_entry *entry = &action_table[action_named(text, name)];
         if (entry->argument == ACTION_FILE) {
@@ -199,13 +200,13 @@ static void begin_commands(struct complete *complete, struct desk *desk, const c
 }
 
 void complete_begin(struct complete *complete, struct desk *desk, enum complete_what what,
-                    const char *text, void (*call)(void *context), void *context)
+                    unsigned place, const char *text, void (*call)(void *context), void *context)
 {
     complete_end(complete);
     if (what == COMPLETE_FILES)
         begin_files(complete, desk, text, 0, call, context);
     else if (what == COMPLETE_COMMANDS)
-        begin_commands(complete, desk, text, call, context);
+        begin_commands(complete, desk, place, text, call, context);
 }
 
 const char *complete_next(struct complete *complete, int direction)

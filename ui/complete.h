@@ -24,10 +24,11 @@ struct complete {
     uint64_t last;
 };
 
-/* Finds what the line up to its end may become. Folders are listed by the desk: `call`
- * comes then, when there is anything, and for the rest at once. */
+/* Finds what the line up to its end may become; of commands those of a place (enum
+ * action_place). Folders are listed by the desk: `call` comes then, when there is anything,
+ * and for the rest at once. */
 void complete_begin(struct complete *complete, struct desk *desk, enum complete_what what,
-                    const char *text, void (*call)(void *context), void *context);
+                    unsigned place, const char *text, void (*call)(void *context), void *context);
 
 /* The next (1) or previous (-1) text for the line's end; NULL when there is none. */
 const char *complete_next(struct complete *complete, int direction);

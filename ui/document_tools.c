@@ -184,7 +184,9 @@ static void put_note(struct document_view *v, const char *text)
 
 static void accept_note(void *context, const char *text)
 {
-    put_note(context, text);
+    struct document_view *v = context;
+    put_note(v, text);
+    host_say(v->host, "noted");
 }
 
 static void note(struct document_view *v, const char *text)
@@ -202,7 +204,7 @@ static void note(struct document_view *v, const char *text)
         prompt.text = old->note.text;
     }
     if (text)
-        put_note(v, text);
+        accept_note(v, text);
     else
         host_ask(v->host, &prompt);
 }

@@ -91,15 +91,17 @@ static void next_section(struct document_view *v, int direction)
         at = (struct book_place){at.section + direction, 0};
     text_pane_go(&v->text_pane, at);
     v->text_pane.top = at;
+    v->text_pane.above = -1;
 }
 
-/* A section by number or by the beginning of its title, or "p12" for a page. */
+/* A section by number or by the beginning of its title, or "p 12" for a page. */
 static void go_to(struct document_view *v, const char *text)
 {
     const struct listing_document *document = &v->book->document;
     char *end;
-    bool page = text[0] == 'p' && text[1] >= '0' && text[1] <= '9';
-    long long number = strtoll(text + page, &end, 10);
+    const char *digits = text[0] == 'p' ? text + 1 + strspn(text + 1, " ") : text;
+    bool page = digits > text && *digits >= '0' && *digits <= '9';
+    long long number = strtoll(page ? digits : text, &end, 10);
     int64_t found = -1;
     if (*end == '\0' && end > text && !page && number >= 1 && number <= document->sections)
         found = number - 1;
@@ -191,7 +193,8 @@ static void toggle_reading(struct document_view *v)
 static bool move_text(struct document_view *v, enum action action)
 {
     struct text_pane *pane = &v->text_pane;
-    int lines = pane->lines > 2 ? pane->lines - 2 : 1;
+    /* Some rows stay in view. */
+    int lines = pane->lines > 6 ? pane->lines - 2 : pane->lines > 1 ? pane->lines - 1 : 1;
     switch (action) {
     case ACTION_DOWN:
         text_pane_move(pane, 1);
@@ -258,6 +261,9 @@ static bool act_view(struct document_view *v, enum action action)
         return true;
     case ACTION_NOTES:
         host_push(v->host, lists_notes(v));
+        return true;
+    case ACTION_SUMMARIES:
+        host_push(v->host, lists_summaries(v));
         return true;
     case ACTION_QUESTIONS:
         host_push(v->host, lists_questions(v));
@@ -503,7 +509,7 @@ struct view *document_view_new(struct host *host, int64_t document)
                                 .outline = true,
                                 .focus = LAYOUT_TEXT,
                                 .outline_pane.book = book,
-                                .text_pane = {.book = book, .passage_section = -1},
+                                .text_pane = {.book = book, .above = -1, .passage_section = -1},
                                 .answers_pane.book = book};
     book->loaded_call = loaded;
     book->loaded_context = v;

@@ -1,6 +1,7 @@
 #include "ui/host.h"
 
 #include "base/utf8.h"
+#include "ui/cluster.h"
 #include "ui/lists.h"
 #include "ui/shelf.h"
 #include "ui/wrap.h"
@@ -158,6 +159,13 @@ static void completed(void *context)
         complete_end(&host->complete);
 }
 
+static void begin_completion(struct host *host)
+{
+    const char *text = host->edit.text.data ? host->edit.text.data : "";
+    complete_begin(&host->complete, host->desk, host->prompt.complete,
+                   host->top->kind->place(host->top), text, completed, host);
+}
+
 static void prompt_outcome(struct host *host, enum edit_outcome outcome)
 {
     switch (outcome) {
@@ -171,11 +179,8 @@ static void prompt_outcome(struct host *host, enum edit_outcome outcome)
     case EDIT_COMPLETE_BACK:
         if (host->complete.count > 0)
             cycle(host, outcome == EDIT_COMPLETE ? 1 : -1);
-        else if (host->edit.text.data)
-            complete_begin(&host->complete, host->desk, host->prompt.complete, host->edit.text.data,
-                           completed, host);
         else
-            complete_begin(&host->complete, host->desk, host->prompt.complete, "", completed, host);
+            begin_completion(host);
         break;
     case EDIT_FULL:
         terminal_bell();
@@ -444,18 +449,32 @@ static void draw_hints(struct host *host, struct canvas_area area)
     }
 }
 
-/* What the line may become, above it, the one that stands there marked. */
+static int choice_columns(const struct complete *complete, size_t index)
+{
+    return (int)cluster_columns(complete->items[index], strlen(complete->items[index])) + 2;
+}
+
+/* What the line may become, above it, as many as fit with the one that stands there, which
+ * is marked. */
 static void draw_choices(const struct host *host, struct canvas_area area)
 {
     const struct complete *complete = &host->complete;
+    size_t first = 0;
     int column = 0;
-    canvas_clear(area, THEME_STATUS);
-    size_t first = complete->at == complete->count ? 0 : complete->at - complete->at % 8;
+    for (size_t i = 0; i < complete->count && i <= complete->at; i++) {
+        int columns = choice_columns(complete, i);
+        if (column + columns > area.columns && complete->at < complete->count) {
+            first = i;
+            column = 0;
+        }
+        column += columns;
+    }
+    canvas_clear(area, THEME_TEXT);
+    column = 0;
     for (size_t i = first; i < complete->count && column < area.columns; i++) {
-        const char *item = complete->items[i];
-        column = canvas_put(area, 0, column, item, strlen(item),
-                            i == complete->at ? THEME_SELECTED : THEME_STATUS);
-        column = canvas_label(area, 0, column, "  ", THEME_STATUS);
+        column = canvas_label(area, 0, column, complete->items[i],
+                              i == complete->at ? THEME_SELECTED : THEME_TEXT);
+        column += 2;
     }
 }
 
@@ -465,7 +484,7 @@ static void draw_prompt(struct host *host, struct canvas_area area)
     canvas_clear(area, THEME_PROMPT);
     int column = canvas_label(area, 0, 0, host->prompt.label, THEME_KEY);
     /* On a narrow screen what is typed matters more than what it is for. */
-    if (column > area.columns / 2)
+    if (column >= area.columns / 2)
         column = 0;
     edit_draw(&host->edit, area, 0, column, THEME_PROMPT);
     above.line--;
@@ -473,7 +492,7 @@ static void draw_prompt(struct host *host, struct canvas_area area)
         draw_choices(host, above);
 }
 
-/* As many lines as it takes, up to half the screen. */
+/* As many lines as it takes, but two. */
 static void draw_message(const struct host *host, int lines, int columns)
 {
     struct error error;
@@ -482,13 +501,15 @@ static void draw_message(const struct host *host, int lines, int columns)
     enum theme_style style = host->message_is_error ? THEME_ERROR : THEME_MESSAGE;
     if (!wrap_text(&wrap, text, host->message.size, (unsigned)columns, &error))
         return;
-    int most = lines > 2 ? lines / 2 : 1;
+    int most = lines > 3 ? lines - 2 : 1;
     int count = wrap.count < (size_t)most ? (int)wrap.count : most;
     struct canvas_area area = {lines - count, 0, count, columns};
     canvas_clear(area, style);
-    for (int i = 0; i < count; i++)
+    for (int i = 0; i + 1 < count; i++)
         canvas_put(area, i, 0, text + wrap.rows[i].begin, wrap.rows[i].end - wrap.rows[i].begin,
                    style);
+    if (count > 0) /* what is more than fits is cut visibly */
+        canvas_label(area, count - 1, 0, text + wrap.rows[count - 1].begin, style);
     wrap_free(&wrap);
 }
 

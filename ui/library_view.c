@@ -117,7 +117,7 @@ static void draw_entry(const struct shelf *shelf, const struct shelf_entry *entr
     char text[64], quantity[QUANTITY_SIZE];
     const struct shelf_reading *reading = shelf_reading_of(shelf, entry->document.id);
     struct canvas_area name = {line.line, line.column + 2, 1, c->name};
-    canvas_put(name, 0, 0, entry->document.name, strlen(entry->document.name), style);
+    canvas_label(name, 0, 0, entry->document.name, style);
     int column = 2 + c->name + GAP;
     if (c->size)
         column = put_right(line, column, c->size, quantity_bytes(quantity, entry->document.bytes),
@@ -129,8 +129,7 @@ static void draw_entry(const struct shelf *shelf, const struct shelf_entry *entr
                            quantity_bytes(quantity, entry->document.state_bytes), style);
     if (c->question > 0 && entry->question) {
         struct canvas_area cell = {line.line, line.column + column, 1, c->question};
-        canvas_put(cell, 0, 0, entry->question, strlen(entry->question),
-                   style == THEME_TEXT ? THEME_DIM : style);
+        canvas_label(cell, 0, 0, entry->question, style == THEME_TEXT ? THEME_DIM : style);
     }
 }
 
@@ -226,6 +225,21 @@ static void open_row(struct library_view *v, struct row row)
         shelf_add_sample(v->host->shelf);
 }
 
+/* The cursor goes to the document that is back. */
+static void undo(struct library_view *v)
+{
+    int64_t document = shelf_undo(v->host->shelf);
+    struct row row;
+    if (!document) {
+        host_say(v->host, "nothing was removed");
+        return;
+    }
+    for (size_t i = 0; (row = find_row(v->host->shelf, i)).entry; i++)
+        if (row.entry->document.id == document)
+            v->scroll.at = i;
+    host_say(v->host, "it is back");
+}
+
 static bool act(struct view *view, enum action action, const char *argument)
 {
     struct library_view *v = from(view);
@@ -255,10 +269,7 @@ static bool act(struct view *view, enum action action, const char *argument)
         }
         return true;
     case ACTION_UNDO:
-        if (shelf_undo(shelf))
-            host_say(v->host, "it is back");
-        else
-            host_say(v->host, "nothing was removed");
+        undo(v);
         return true;
     case ACTION_SEARCH:
         host_act(v->host, ACTION_FIND_ALL, argument);

@@ -1,5 +1,7 @@
 #include "ui/list_view.h"
 
+#include "ui/wrap.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -18,20 +20,54 @@ static struct list_view *from(struct view *view)
     return (struct list_view *)view;
 }
 
+/* Returns the lines that it takes, with the border above it. */
+static int draw_detail(struct list_view *v, int bottom, int columns)
+{
+    struct error error;
+    struct buffer text = {0};
+    struct wrap wrap = {0};
+    int lines = 0;
+    int most = bottom * 2 / 3 - 1;
+    bool ok =
+        v->kind->detail(v->context, v->scroll.at, &text, &error) && text.size > 0 &&
+        wrap_text(&wrap, text.data, text.size, columns > 4 ? (unsigned)columns - 4 : 1, &error);
+    if (ok && wrap.count > 0) {
+        lines = wrap.count < (size_t)most ? (int)wrap.count : most;
+        struct canvas_area area = {bottom - lines - 1, 0, lines + 1, columns};
+        canvas_horizontal(area, 0, THEME_BORDER);
+        for (int i = 0; i < lines; i++) {
+            const struct wrap_row *row = &wrap.rows[i];
+            canvas_put(area, i + 1, 2 + (int)row->indent, text.data + row->begin,
+                       row->end - row->begin, THEME_TEXT);
+        }
+        lines++;
+    }
+    buffer_free(&text);
+    wrap_free(&wrap);
+    return lines;
+}
+
+static void draw_title(const struct list_view *v, size_t count, int columns)
+{
+    char text[32];
+    struct canvas_area title = {0, 0, 1, columns};
+    canvas_clear(title, THEME_STATUS);
+    snprintf(text, sizeof text, "%zu of %zu ", count ? v->scroll.at + 1 : 0, count);
+    title.columns = canvas_right(title, 0, text, THEME_STATUS) - 1;
+    canvas_label(title, 0, 1, v->kind->title, THEME_STATUS);
+}
+
 static void draw(struct view *view, int lines, int columns)
 {
     struct list_view *v = from(view);
     int bottom = lines >= 3 ? lines - 1 : lines;
     size_t count = v->kind->count(v->context);
-    char text[32];
     v->first_line = bottom >= 4;
-    if (v->first_line) {
-        struct canvas_area title = {0, 0, 1, columns};
-        canvas_clear(title, THEME_STATUS);
-        canvas_label(title, 0, 1, v->kind->title, THEME_STATUS);
-        snprintf(text, sizeof text, "%zu of %zu ", count ? v->scroll.at + 1 : 0, count);
-        canvas_right(title, 0, text, THEME_STATUS);
-    }
+    scroll_by(&v->scroll, 0, count);
+    if (v->first_line)
+        draw_title(v, count, columns);
+    if (v->kind->detail && count > 0 && bottom >= 9)
+        bottom -= draw_detail(v, bottom, columns);
     v->seen = (size_t)(bottom - v->first_line);
     scroll_fit(&v->scroll, count, v->seen);
     if (count == 0)

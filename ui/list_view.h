@@ -12,6 +12,9 @@ struct list_view_kind {
     size_t (*count)(void *context);
     /* At line 0 of the area, which has one. */
     void (*draw)(void *context, size_t index, struct canvas_area line, enum theme_style style);
+    /* Appends all that there is to say about an entry, which is shown below the list where
+     * the screen has room; NULL: the line says it all. */
+    bool (*detail)(void *context, size_t index, struct buffer *text, struct error *error);
     /* What <Enter> does; the list may be gone after it. NULL: nothing. */
     void (*open)(void *context, size_t index);
     /* Other actions of ACTION_LIST; false when not known. May be NULL. */

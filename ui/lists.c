@@ -9,6 +9,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A text in one line: line ends become blanks, and what does not fit is cut. */
+static int put_line(struct canvas_area area, int column, const char *text, enum theme_style style)
+{
+    for (;;) {
+        size_t size = strcspn(text, "\n");
+        if (text[size] == '\0')
+            return canvas_label(area, 0, column, text, style);
+        column = canvas_put(area, 0, column, text, size, style);
+        column = canvas_label(area, 0, column, " ", style);
+        text += size + 1;
+    }
+}
+
 /* --- help ------------------------------------------------------------------------------ */
 
 /* A heading or an action. */
@@ -40,7 +53,7 @@ static void help_draw(void *context, size_t index, struct canvas_area line, enum
         canvas_label(line, 0, 0, entry->heading, plain ? THEME_TITLE : style);
         return;
     }
-    int key_columns = line.columns >= 60 ? 22 : 10;
+    int key_columns = line.columns >= 120 ? 34 : line.columns >= 60 ? 22 : 10;
     int name_columns = line.columns >= 70 ? 20 : 0;
     struct canvas_area cell = {line.line, line.column, 1, key_columns - 1};
     if (keymap_keys(help->host->keymap, entry->action, &keys, &error) && keys.data)
@@ -49,6 +62,18 @@ static void help_draw(void *context, size_t index, struct canvas_area line, enum
     if (name_columns)
         canvas_format(line, 0, key_columns, plain ? THEME_DIM : style, ":%s", action->name);
     canvas_label(line, 0, key_columns + name_columns, action->help, style);
+}
+
+static bool help_detail(void *context, size_t index, struct buffer *text, struct error *error)
+{
+    struct help *help = context;
+    const struct help_line *entry = &help->lines[index];
+    const struct action_entry *action = &action_table[entry->action];
+    if (entry->heading)
+        return buffer_append_text(text, entry->heading, error);
+    return keymap_keys(help->host->keymap, entry->action, text, error) &&
+           buffer_append_format(text, error, "%s:%s\n%s.", text->size > 0 ? "  " : "", action->name,
+                                action->help);
 }
 
 static void help_open(void *context, size_t index)
@@ -66,8 +91,13 @@ static void help_open(void *context, size_t index)
 
 struct view *lists_help(struct host *host)
 {
-    static const struct list_view_kind kind = {
-        "keys, and the commands of `:`", "", help_count, help_draw, help_open, NULL, free};
+    static const struct list_view_kind kind = {.title = "keys, and the commands of `:`",
+                                               .nothing = "",
+                                               .count = help_count,
+                                               .draw = help_draw,
+                                               .detail = help_detail,
+                                               .open = help_open,
+                                               .free = free};
     struct help *help = calloc(1, sizeof *help);
     if (!help)
         return NULL;
@@ -127,13 +157,19 @@ static void finds_draw(void *context, size_t index, struct canvas_area line, enu
 {
     const struct browsing_find *find = &((struct finds *)context)->found.items[index];
     bool plain = style == THEME_TEXT;
-    int name_columns = line.columns / 4, title_columns = line.columns / 4;
+    int name_columns = line.columns >= 40 ? line.columns / 4 : 0;
+    int title_columns = line.columns / (line.columns >= 40 ? 4 : 2);
     struct canvas_area name = {line.line, line.column, 1, name_columns - 1};
     struct canvas_area title = {line.line, line.column + name_columns, 1, title_columns - 1};
-    canvas_put(name, 0, 0, find->name, strlen(find->name), style);
-    canvas_put(title, 0, 0, find->title, strlen(find->title), plain ? THEME_HEADING : style);
-    canvas_put(line, 0, name_columns + title_columns, find->excerpt, strlen(find->excerpt),
-               plain ? THEME_DIM : style);
+    canvas_label(name, 0, 0, find->name, style);
+    canvas_label(title, 0, 0, find->title, plain ? THEME_HEADING : style);
+    put_line(line, name_columns + title_columns, find->excerpt, plain ? THEME_DIM : style);
+}
+
+static bool finds_detail(void *context, size_t index, struct buffer *text, struct error *error)
+{
+    const struct browsing_find *find = &((struct finds *)context)->found.items[index];
+    return buffer_append_format(text, error, "%s\n%s\n%s", find->name, find->title, find->excerpt);
 }
 
 static void finds_open(void *context, size_t index)
@@ -156,8 +192,13 @@ static void finds_free(void *context)
 
 struct view *lists_finds(struct host *host, const char *query)
 {
-    static const struct list_view_kind kind = {
-        "found in all documents", "", finds_count, finds_draw, finds_open, NULL, finds_free};
+    static const struct list_view_kind kind = {.title = "found in all documents",
+                                               .nothing = "",
+                                               .count = finds_count,
+                                               .draw = finds_draw,
+                                               .detail = finds_detail,
+                                               .open = finds_open,
+                                               .free = finds_free};
     struct finds *finds = calloc(1, sizeof *finds);
     if (!finds)
         return NULL;
@@ -201,7 +242,7 @@ static void put_title(const struct book *book, int64_t section, struct canvas_ar
     if (section < 0 || section >= book->document.sections)
         return;
     const char *title = book->document.outline[section].title;
-    canvas_put(area, 0, 0, title, strlen(title), style);
+    canvas_label(area, 0, 0, title, style);
 }
 
 static void notes_draw(void *context, size_t index, struct canvas_area line, enum theme_style style)
@@ -222,10 +263,17 @@ static void notes_draw(void *context, size_t index, struct canvas_area line, enu
         put_title(book, note->section, title, plain ? THEME_HEADING : style);
     int column = 3 + title_columns;
     if (note->text[0]) {
-        column = canvas_put(line, 0, column, note->text, strlen(note->text), style);
+        column = put_line(line, column, note->text, style);
         column = canvas_label(line, 0, column, "  ", style);
     }
-    canvas_put(line, 0, column, note->passage, strlen(note->passage), plain ? THEME_DIM : style);
+    put_line(line, column, note->passage, plain ? THEME_DIM : style);
+}
+
+static bool notes_detail(void *context, size_t index, struct buffer *text, struct error *error)
+{
+    const struct library_note *note = &book_of(context)->notes.items[index].note;
+    return buffer_append_format(text, error, "%s%s%s", note->text, note->text[0] ? "\n\n" : "",
+                                note->passage);
 }
 
 static void notes_open(void *context, size_t index)
@@ -254,13 +302,68 @@ static bool notes_act(void *context, size_t index, enum action action, const cha
 
 struct view *lists_notes(struct document_view *document)
 {
-    static const struct list_view_kind kind = {"marks, bookmarks and notes",
-                                               "Nothing was noted yet.",
-                                               notes_count,
-                                               notes_draw,
-                                               notes_open,
-                                               notes_act,
-                                               keep};
+    static const struct list_view_kind kind = {.title = "marks, bookmarks and notes",
+                                               .nothing = "Nothing was noted yet.",
+                                               .count = notes_count,
+                                               .draw = notes_draw,
+                                               .detail = notes_detail,
+                                               .open = notes_open,
+                                               .act = notes_act,
+                                               .free = keep};
+    return list_view_new(document->host, &kind, document, 0);
+}
+
+/* --- summaries ------------------------------------------------------------------------------ */
+
+static size_t summaries_count(void *context)
+{
+    return book_of(context)->summaries.count;
+}
+
+static const char *summary_name(enum library_summary_kind kind)
+{
+    return kind == LIBRARY_SUMMARY_DOCUMENT  ? "document"
+           : kind == LIBRARY_SUMMARY_CHAPTER ? "chapter"
+           : kind == LIBRARY_SUMMARY_SO_FAR  ? "so far"
+                                             : "section";
+}
+
+static void summaries_draw(void *context, size_t index, struct canvas_area line,
+                           enum theme_style style)
+{
+    const struct book *book = book_of(context);
+    const struct browsing_summary *summary = &book->summaries.items[index];
+    bool plain = style == THEME_TEXT;
+    int title_columns = line.columns / 4;
+    struct canvas_area title = {line.line, line.column + 10, 1, title_columns - 1};
+    canvas_label(line, 0, 0, summary_name(summary->kind), plain ? THEME_DIM : style);
+    put_title(book, summary->section, title, plain ? THEME_HEADING : style);
+    put_line(line, 10 + title_columns, summary->text, plain ? THEME_SUMMARY : style);
+}
+
+static bool summaries_detail(void *context, size_t index, struct buffer *text, struct error *error)
+{
+    return buffer_append_text(text, book_of(context)->summaries.items[index].text, error);
+}
+
+static void summaries_open(void *context, size_t index)
+{
+    struct document_view *v = context;
+    int64_t section = v->book->summaries.items[index].section;
+    host_pop(v->host);
+    if (section >= 0 && section < v->book->document.sections)
+        document_view_go(v, (struct book_place){section, 0}, 0);
+}
+
+struct view *lists_summaries(struct document_view *document)
+{
+    static const struct list_view_kind kind = {.title = "summaries",
+                                               .nothing = "Nothing was summarized yet.",
+                                               .count = summaries_count,
+                                               .draw = summaries_draw,
+                                               .detail = summaries_detail,
+                                               .open = summaries_open,
+                                               .free = keep};
     return list_view_new(document->host, &kind, document, 0);
 }
 
@@ -309,8 +412,12 @@ static void hits_open(void *context, size_t index)
 
 struct view *lists_hits(struct document_view *document)
 {
-    static const struct list_view_kind kind = {
-        "hits of the search", "No hits.", hits_count, hits_draw, hits_open, NULL, keep};
+    static const struct list_view_kind kind = {.title = "hits of the search",
+                                               .nothing = "No hits.",
+                                               .count = hits_count,
+                                               .draw = hits_draw,
+                                               .open = hits_open,
+                                               .free = keep};
     return list_view_new(document->host, &kind, document,
                          book_first_hit(document->book, document->text_pane.cursor));
 }
@@ -369,11 +476,17 @@ static void tree_draw(void *context, size_t index, struct canvas_area line, enum
     int column = 2 * (depth < 10 ? depth : 10);
     if (depth > 0)
         canvas_label(line, 0, column - 2, "+", plain ? THEME_BORDER : style);
-    column = canvas_put(line, 0, column, turn->question, strlen(turn->question),
-                        plain ? THEME_QUESTION : style);
+    column = put_line(line, column, turn->question, plain ? THEME_QUESTION : style);
     column = canvas_label(line, 0, column, "  ", style);
     const char *answer = turn->answer ? turn->answer : "(the document does not say)";
-    canvas_put(line, 0, column, answer, strlen(answer), plain ? THEME_DIM : style);
+    put_line(line, column, answer, plain ? THEME_DIM : style);
+}
+
+static bool tree_detail(void *context, size_t index, struct buffer *text, struct error *error)
+{
+    const struct conversing_turn *turn = tree_turn(context, index);
+    return buffer_append_format(text, error, "%s\n\n%s", turn->question,
+                                turn->answer ? turn->answer : "The document does not say.");
 }
 
 static void tree_open(void *context, size_t index)
@@ -412,9 +525,14 @@ static void tree_free(void *context)
 
 struct view *lists_questions(struct document_view *document)
 {
-    static const struct list_view_kind kind = {
-        "questions", "Nothing was asked yet.", tree_count, tree_draw, tree_open, tree_act,
-        tree_free};
+    static const struct list_view_kind kind = {.title = "questions",
+                                               .nothing = "Nothing was asked yet.",
+                                               .count = tree_count,
+                                               .draw = tree_draw,
+                                               .detail = tree_detail,
+                                               .open = tree_open,
+                                               .act = tree_act,
+                                               .free = tree_free};
     struct tree *tree = calloc(1, sizeof *tree);
     if (!tree)
         return NULL;
@@ -549,13 +667,12 @@ static void map_free(void *context)
 
 struct view *lists_map(struct document_view *document)
 {
-    static const struct list_view_kind kind = {"map: bits per token, section by section",
-                                               "",
-                                               map_count,
-                                               map_draw_line,
-                                               map_open,
-                                               NULL,
-                                               map_free};
+    static const struct list_view_kind kind = {.title = "map: bits per token, section by section",
+                                               .nothing = "",
+                                               .count = map_count,
+                                               .draw = map_draw_line,
+                                               .open = map_open,
+                                               .free = map_free};
     struct map *map = calloc(1, sizeof *map);
     if (!map)
         return NULL;

@@ -13,6 +13,7 @@ struct view *lists_finds(struct host *host, const char *query);
 
 /* Of a document, whose view must lie below. */
 struct view *lists_notes(struct document_view *document);
+struct view *lists_summaries(struct document_view *document);
 struct view *lists_hits(struct document_view *document);
 struct view *lists_questions(struct document_view *document);
 struct view *lists_map(struct document_view *document);

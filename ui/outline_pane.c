@@ -65,11 +65,14 @@ static int draw_summary(struct canvas_area area, int line, int most, const char 
     if (!wrap_text(&wrap, text, strlen(text), (unsigned)(area.columns - SIGNS - 1), &error))
         return drawn;
     for (size_t i = 0; i < wrap.count && drawn < most; i++, drawn++) {
+        const char *row = text + wrap.rows[i].begin;
         bool cut = drawn + 1 == most && i + 1 < wrap.count;
-        int column = canvas_put(area, line + drawn, SIGNS, text + wrap.rows[i].begin,
-                                wrap.rows[i].end - wrap.rows[i].begin, THEME_SUMMARY);
-        if (cut)
-            canvas_label(area, line + drawn, column, "...", THEME_DIM);
+        struct canvas_area line_area = {area.line + line + drawn, area.column + SIGNS, 1,
+                                        area.columns - SIGNS};
+        if (cut) /* what is more is cut visibly */
+            canvas_label(line_area, 0, 0, row, THEME_SUMMARY);
+        else
+            canvas_put(line_area, 0, 0, row, wrap.rows[i].end - wrap.rows[i].begin, THEME_SUMMARY);
     }
     wrap_free(&wrap);
     return drawn;
@@ -84,9 +87,9 @@ static int draw_summaries(const struct outline_pane *pane, struct canvas_area ar
         const char *label;
     } all[] = {
         {LIBRARY_SUMMARY_SECTION, section, ""},
-        {LIBRARY_SUMMARY_CHAPTER, section, "with all below:"},
-        {LIBRARY_SUMMARY_SO_FAR, section, "the story so far:"},
-        {LIBRARY_SUMMARY_DOCUMENT, section == 0 ? -1 : -2, "the whole document:"},
+        {LIBRARY_SUMMARY_CHAPTER, section, "chapter:"},
+        {LIBRARY_SUMMARY_SO_FAR, section, "so far:"},
+        {LIBRARY_SUMMARY_DOCUMENT, section == 0 ? -1 : -2, "document:"},
     };
     int most = area.lines / 2 < SUMMARY_LINES ? area.lines / 2 : SUMMARY_LINES;
     int drawn = 0;

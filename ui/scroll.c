@@ -27,11 +27,13 @@ bool scroll_act(struct scroll *scroll, enum action action, size_t count, size_t 
     case ACTION_HALF_UP:
         scroll_by(scroll, -(page + 1) / 2, count);
         return true;
-    case ACTION_PAGE_DOWN:
+    case ACTION_PAGE_DOWN: /* what is seen moves as well as the cursor */
         scroll_by(scroll, page, count);
+        scroll->first += (size_t)page;
         return true;
     case ACTION_PAGE_UP:
         scroll_by(scroll, -page, count);
+        scroll->first -= scroll->first > (size_t)page ? (size_t)page : scroll->first;
         return true;
     case ACTION_TOP:
         scroll->at = 0;

@@ -3,7 +3,6 @@
 #include "ui/cluster.h"
 
 enum {
-    MARGIN = 2,  /* columns for signs at the left */
     WIDEST = 92, /* longer rows tire the eye */
     SPARE = 2,   /* rows kept around the cursor when there is room */
 };
@@ -96,6 +95,7 @@ void text_pane_move(struct text_pane *pane, long rows)
 {
     if (pane->book->document.sections == 0 || pane->columns == 0)
         return;
+    pane->above = -1;
     struct row row = row_of(pane, pane->cursor);
     struct row good = row;
     bool more = true;
@@ -117,6 +117,7 @@ void text_pane_end(struct text_pane *pane)
 
 void text_pane_click(struct text_pane *pane, int line)
 {
+    pane->above = -1;
     struct row row = row_of(pane, pane->top);
     for (int i = 0; i < line; i++)
         if (!next_row(pane, &row))
@@ -137,13 +138,23 @@ static int distance(struct text_pane *pane, struct row top, struct row row, int 
     return most;
 }
 
-/* Makes `top` the row that lies `rows` above the cursor. */
-static void set_top(struct text_pane *pane, int rows)
+/* Makes `top` the row that lies pane->above rows over the cursor, and is done with it when
+ * all texts between are there. */
+static void settle_top(struct text_pane *pane)
 {
     struct row top = row_of(pane, pane->cursor);
-    while (rows-- > 0 && previous_row(pane, &top))
-        ;
+    bool known = text_of(pane, top.section) != NULL;
+    for (int rows = pane->above; rows > 0 && previous_row(pane, &top); rows--)
+        known = known && text_of(pane, top.section);
     pane->top = place_of(pane, top);
+    if (known)
+        pane->above = -1;
+}
+
+static void set_top(struct text_pane *pane, int above)
+{
+    pane->above = above;
+    settle_top(pane);
 }
 
 static bool is_above(struct row a, struct row b)
@@ -154,12 +165,14 @@ static bool is_above(struct row a, struct row b)
 /* Scrolls so that the cursor is seen, no farther than needed. */
 static void follow_cursor(struct text_pane *pane)
 {
+    if (pane->above >= 0)
+        settle_top(pane);
     struct row top = row_of(pane, pane->top), cursor = row_of(pane, pane->cursor);
     int spare = pane->lines > 3 * SPARE ? SPARE : 0;
     int away = distance(pane, top, cursor, pane->lines);
-    if (is_above(cursor, top) || away < spare)
+    if (pane->above < 0 && (is_above(cursor, top) || away < spare))
         set_top(pane, spare);
-    else if (away >= pane->lines - spare)
+    else if (pane->above < 0 && away >= pane->lines - spare)
         set_top(pane, pane->lines - 1 - spare);
     const struct book_text *text = text_of(pane, pane->cursor.section);
     if (text && pane->cursor.offset > text->text.size)
@@ -169,13 +182,13 @@ static void follow_cursor(struct text_pane *pane)
 void text_pane_go(struct text_pane *pane, struct book_place place)
 {
     pane->cursor = place;
-    if (pane->columns == 0 || pane->lines == 0) {
+    if (pane->columns == 0 || pane->lines == 0) { /* not drawn yet */
         pane->top = place;
         return;
     }
     struct row top = row_of(pane, pane->top), cursor = row_of(pane, place);
     int away = is_above(cursor, top) ? pane->lines : distance(pane, top, cursor, pane->lines);
-    if (away >= pane->lines - SPARE)
+    if (away >= pane->lines - SPARE || !text_of(pane, place.section))
         set_top(pane, pane->lines / 3);
 }
 
@@ -232,7 +245,7 @@ struct drawn {
     const struct book_text *text;
     const struct wrap_row *row;
     struct canvas_area area;
-    int line;
+    int line, margin;
 };
 
 /* Restyles the part of a row that [begin, end) covers. */
@@ -245,7 +258,7 @@ static void restyle(const struct drawn *d, size_t begin, size_t end, enum theme_
         end = d->row->end;
     if (begin >= end)
         return;
-    int first = MARGIN + (int)d->row->indent +
+    int first = d->margin + (int)d->row->indent +
                 (int)cluster_columns(text + d->row->begin, begin - d->row->begin);
     int count = (int)cluster_columns(text + begin, end - begin);
     canvas_restyle(d->area, d->line, first, count, style);
@@ -295,7 +308,7 @@ static void draw_row(struct text_pane *pane, const struct drawn *d, bool cursor,
     const struct wrap_row *row = d->row;
     int64_t section;
     size_t begin, end;
-    canvas_put(d->area, d->line, MARGIN + (int)row->indent, d->text->text.text + row->begin,
+    canvas_put(d->area, d->line, d->margin + (int)row->indent, d->text->text.text + row->begin,
                row->end - row->begin, style_of(row->kind));
     const char *sign = draw_notes(pane, d);
     if (d->text->section == pane->passage_section)
@@ -304,17 +317,19 @@ static void draw_row(struct text_pane *pane, const struct drawn *d, bool cursor,
     if (pane->choosing && text_pane_passage(pane, &section, &begin, &end) &&
         section == d->text->section)
         restyle(d, begin, end, THEME_CHOSEN);
-    struct canvas_area margin = {d->area.line + d->line, d->area.column, 1, MARGIN};
+    struct canvas_area margin = {d->area.line + d->line, d->area.column, 1, d->margin};
+    canvas_label(margin, 0, d->margin - 2, sign, THEME_NOTED);
     if (cursor)
         canvas_label(margin, 0, 0, ">", focused ? THEME_SELECTED : THEME_CURSOR);
-    canvas_label(margin, 0, cursor ? 1 : 0, sign, THEME_NOTED);
 }
 
 void text_pane_draw(struct text_pane *pane, struct canvas_area area, bool focused)
 {
-    if (area.lines <= 0 || area.columns <= MARGIN || pane->book->document.sections == 0)
+    /* For the cursor, a sign and a gap; in a narrow pane the cursor hides the sign. */
+    const int margin = area.columns < 40 ? 2 : 3;
+    if (area.lines <= 0 || area.columns <= margin || pane->book->document.sections == 0)
         return;
-    int columns = area.columns - MARGIN;
+    int columns = area.columns - margin;
     pane->columns = (unsigned)(columns < WIDEST ? columns : WIDEST);
     pane->lines = area.lines;
     pane->area = area;
@@ -323,9 +338,9 @@ void text_pane_draw(struct text_pane *pane, struct canvas_area area, bool focuse
     for (int line = 0; line < area.lines; line++) {
         const struct book_text *text = text_of(pane, row.section);
         if (!text) {
-            canvas_label(area, line, MARGIN, "...", THEME_DIM);
+            canvas_label(area, line, margin, "...", THEME_DIM);
         } else if (row.index < text->wrap.count && !is_between(pane, row)) {
-            struct drawn d = {text, &text->wrap.rows[row.index], area, line};
+            struct drawn d = {text, &text->wrap.rows[row.index], area, line, margin};
             draw_row(pane, &d, same_row(row, cursor), focused);
         }
         if (!next_row(pane, &row))

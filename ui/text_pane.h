@@ -10,6 +10,8 @@ struct text_pane {
     struct book *book;
     struct book_place top;    /* first row seen */
     struct book_place cursor; /* the row that holds it */
+    int above; /* so many rows are to be seen above it, when their texts are there; -1: as it
+                  comes */
     bool choosing;            /* a passage, from anchor to cursor */
     struct book_place anchor;
     int64_t passage_section; /* of a passage that was gone to; -1: none */
