@@ -136,13 +136,20 @@ static int by_size(const void *a, const void *b)
  * strange section does not flatten the others. */
 static void find_range(struct book *book)
 {
+    book->range_stale_at = book->document.sections_read + book->document.sections_read / 16 + 1;
     size_t count = 0;
     double *all = calloc((size_t)book->document.sections + 1, sizeof *all);
     book->least_bits = 0;
     book->most_bits = 1;
-    for (int64_t i = 0; all && i < book->document.sections; i++)
-        if (book_bits(book, i) >= 0)
-            all[count++] = book_bits(book, i);
+    double bits = 0, tokens = 0;
+    for (int64_t i = 0; all && i < book->document.sections; i++) {
+        if (book_bits(book, i) < 0)
+            continue;
+        all[count++] = book_bits(book, i);
+        bits += book->document.outline[i].bits;
+        tokens += (double)book->document.outline[i].tokens;
+    }
+    book->usual_bits = tokens > 0 ? bits / tokens : 0;
     if (count > 0) {
         qsort(all, count, sizeof *all, by_size);
         book->least_bits = all[count / 20];
@@ -204,6 +211,11 @@ static void watch(void *context, const struct event *event)
             if (!book->texts[i].loading)
                 free_text(&book->texts[i]);
         load_outline(book);
+        book_load_conversation(book);
+        book_load_summaries(book);
+        book_load_notes(book);
+        if (book->pattern)
+            book_search_again(book);
         break;
     case EVENT_SECTION:
         if (!known)
@@ -211,7 +223,8 @@ static void watch(void *context, const struct event *event)
         book->document.outline[section].tokens = event->progress.section_tokens;
         book->document.outline[section].bits = event->progress.section_bits;
         book->document.sections_read = section + 1;
-        find_range(book);
+        if (section + 1 >= book->range_stale_at)
+            find_range(book);
         break;
     case EVENT_CHECKPOINT:
         if (known && book->document.outline[section].checkpoint_count == 0) {

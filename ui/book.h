@@ -71,6 +71,8 @@ struct book {
 
     struct shelf_watcher watcher;
     double least_bits, most_bits; /* per token, between which the map's blocks rise */
+    double usual_bits;            /* per token, of all that was read */
+    int64_t range_stale_at;       /* sections read when these are to be found anew */
 };
 
 /* NULL when out of memory. Nothing is loaded yet. */
@@ -114,6 +116,8 @@ const char *book_summary_of(const struct book *book, enum library_summary_kind k
 /* Begins a search, which goes on by itself; NULL ends it. False when the pattern is not
  * one, which is said. */
 bool book_search(struct book *book, const char *pattern, bool backwards);
+/* The same once more: the text is another. */
+void book_search_again(struct book *book);
 /* The hit after (or before) a place, around the document's ends; -1: none (yet). */
 ptrdiff_t book_hit(const struct book *book, struct book_place place, bool backwards);
 /* Index of the first hit that does not begin before the place. */

@@ -101,17 +101,33 @@ void book_load_summaries(struct book *book)
 const char *book_summary_of(const struct book *book, enum library_summary_kind kind,
                             int64_t section)
 {
-    for (size_t i = 0; i < book->summaries.count; i++)
-        if (book->summaries.items[i].kind == kind && book->summaries.items[i].section == section)
-            return book->summaries.items[i].text;
+    size_t low = 0, high = book->summaries.count; /* sorted by kind and section */
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const struct browsing_summary *item = &book->summaries.items[middle];
+        if (item->kind == kind && item->section == section)
+            return item->text;
+        if (item->kind < kind || (item->kind == kind && item->section < section))
+            low = middle + 1;
+        else
+            high = middle;
+    }
     return NULL;
 }
 
 const struct conversing_turn *book_turn(const struct book *book, int64_t id)
 {
-    for (size_t i = 0; i < book->conversation.count; i++)
-        if (book->conversation.turns[i].id == id)
-            return &book->conversation.turns[i];
+    size_t low = 0, high = book->conversation.count; /* in the order asked: by id */
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const struct conversing_turn *turn = &book->conversation.turns[middle];
+        if (turn->id == id)
+            return turn;
+        if (turn->id < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
     return NULL;
 }
 

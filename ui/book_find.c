@@ -133,6 +133,14 @@ bool book_search(struct book *book, const char *pattern, bool backwards)
     return true;
 }
 
+void book_search_again(struct book *book)
+{
+    char *pattern = strdup(book->pattern);
+    if (pattern)
+        book_search(book, pattern, book->search_backwards);
+    free(pattern);
+}
+
 static bool is_before(const struct searching_hit *hit, struct book_place place)
 {
     return hit->section < place.section ||

@@ -14,6 +14,8 @@ struct ticket {
 
 enum { QUICK, SLOW, WORKERS };
 
+#define CLOSED "the reader was left"
+
 struct desk {
     struct worker *workers[WORKERS];
     struct ticket *tickets;
@@ -63,9 +65,11 @@ void desk_close(struct desk *desk)
     for (size_t i = 0; i < WORKERS; i++)
         if (desk->workers[i])
             worker_cancel(desk->workers[i]);
-    for (size_t i = 0; i < WORKERS; i++)
+    for (size_t i = 0; i < WORKERS; i++) {
         worker_stop(desk->workers[i]);
-    error_set(&closed, ERROR_INTERRUPTED, "the reader was left");
+        desk->workers[i] = NULL; /* what is submitted from here on is refused */
+    }
+    error_set(&closed, ERROR_INTERRUPTED, CLOSED);
     while (desk->tickets) {
         struct ticket *first = desk->tickets;
         desk->tickets = first->next;
@@ -78,16 +82,21 @@ void desk_submit(struct desk *desk, enum desk_counter counter, const struct desk
                  uint64_t *number)
 {
     struct error error = {0};
+    size_t worker = counter == DESK_QUICK ? QUICK : SLOW;
     struct ticket *ticket = malloc(sizeof *ticket);
     if (number)
         *number = 0;
-    if (!ticket) {
-        error_out_of_memory(&error);
+    if (!ticket || !desk->workers[worker]) {
+        if (ticket)
+            error_set(&error, ERROR_INTERRUPTED, CLOSED);
+        else
+            error_out_of_memory(&error);
+        free(ticket);
         request->done(request->context, &error);
         return;
     }
     *ticket = (struct ticket){.number = ++desk->last_number,
-                              .worker = counter == DESK_QUICK ? QUICK : SLOW,
+                              .worker = worker,
                               .request = *request,
                               .next = desk->tickets};
     enum worker_order order = counter == DESK_URGENT ? WORKER_URGENT : WORKER_IN_TURN;

@@ -330,6 +330,9 @@ static bool act_place(struct document_view *v, enum action action, const char *a
 static bool act(struct view *view, enum action action, const char *argument)
 {
     struct document_view *v = from(view);
+    text_pane_fit(&v->text_pane);
+    if (v->outline_pane.scroll.at >= (size_t)v->book->document.sections)
+        v->outline_pane.scroll.at = 0;
     if (!v->book->loaded) /* there is nothing yet that could be moved through */
         return action == ACTION_ASK ? document_tools_act(v, action, argument)
                                     : action == ACTION_CANCEL;
@@ -425,6 +428,7 @@ static void draw(struct view *view, int lines, int columns)
         canvas_label(v->layout.panes[LAYOUT_TEXT], 0, 2, "...", THEME_DIM);
         return;
     }
+    text_pane_fit(&v->text_pane);
     document_tools_follow(v);
     draw_borders(v, columns);
     outline_pane_draw(&v->outline_pane, v->layout.panes[LAYOUT_OUTLINE],

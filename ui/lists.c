@@ -383,18 +383,21 @@ static void hits_draw(void *context, size_t index, struct canvas_area line, enum
     int title_columns = line.columns / 4;
     struct canvas_area title = {line.line, line.column, 1, title_columns - 1};
     put_title(v->book, hit->section, title, plain ? THEME_HEADING : style);
-    const struct book_text *text = book_text(v->book, hit->section, v->text_pane.columns);
-    if (!text || hit->end > text->text.size)
+    const struct book_text *text =
+        v->text_pane.columns ? book_text(v->book, hit->section, v->text_pane.columns) : NULL;
+    if (!text || text->wrap.count == 0 || hit->end > text->text.size)
         return;
     const struct wrap_row *row = &text->wrap.rows[wrap_find(&text->wrap, hit->begin)];
     size_t begin = row->begin;
-    while (hit->begin - begin > BEFORE) {
+    while (begin < hit->begin && hit->begin - begin > BEFORE) {
         struct cluster cluster;
         cluster_next(&cluster, text->text.text, text->text.size, begin);
         begin += cluster.size;
     }
     const char *bytes = text->text.text;
     size_t end = row->end > hit->end ? row->end : hit->end;
+    if (begin > hit->begin) /* it lies within a cluster */
+        begin = hit->begin;
     int column = canvas_put(line, 0, title_columns, bytes + begin, hit->begin - begin, style);
     column = canvas_put(line, 0, column, bytes + hit->begin, hit->end - hit->begin,
                         plain ? THEME_HIT : style);
@@ -424,41 +427,34 @@ struct view *lists_hits(struct document_view *document)
 
 /* --- the tree of questions -------------------------------------------------------------------- */
 
-/* Turns in the order of the tree: each before those that follow it up. */
 struct tree {
     struct document_view *document;
-    size_t *order;
+    size_t *order, *depth; /* conversing_tree's, of the conversation at ... */
     size_t count;
-    unsigned edition;
+    unsigned edition; /* ... this one */
 };
 
-static void add_children(struct tree *tree, int64_t parent)
+static void make_tree(struct tree *tree)
 {
-    const struct conversing *all = &tree->document->book->conversation;
-    for (size_t i = 0; i < all->count; i++) {
-        const struct conversing_turn *turn = &all->turns[i];
-        bool child = parent ? turn->parent == parent
-                            : !turn->parent || !book_turn(tree->document->book, turn->parent);
-        if (!child || tree->count == all->count)
-            continue;
-        tree->order[tree->count++] = i;
-        add_children(tree, turn->id);
-    }
+    struct error error = {0};
+    const struct conversing *conversation = &tree->document->book->conversation;
+    free(tree->order);
+    free(tree->depth);
+    tree->edition = tree->document->book->edition;
+    tree->order = calloc(conversation->count + 1, sizeof *tree->order);
+    tree->depth = calloc(conversation->count + 1, sizeof *tree->depth);
+    bool ok = tree->order && tree->depth ? true : error_out_of_memory(&error);
+    ok = ok && conversing_tree(conversation, tree->order, tree->depth, &error);
+    tree->count = ok ? conversation->count : 0;
+    if (!ok)
+        host_fail(tree->document->host, &error);
 }
 
 static size_t tree_count(void *context)
 {
     struct tree *tree = context;
-    const struct book *book = tree->document->book;
-    if (tree->edition == book->edition && tree->order)
-        return tree->count;
-    size_t *order = realloc(tree->order, (book->conversation.count + 1) * sizeof *order);
-    tree->count = 0;
-    if (!order)
-        return 0;
-    tree->order = order;
-    tree->edition = book->edition;
-    add_children(tree, 0);
+    if (tree->edition != tree->document->book->edition)
+        make_tree(tree);
     return tree->count;
 }
 
@@ -472,8 +468,8 @@ static void tree_draw(void *context, size_t index, struct canvas_area line, enum
     struct tree *tree = context;
     const struct conversing_turn *turn = tree_turn(tree, index);
     bool plain = style == THEME_TEXT;
-    int depth = book_depth(tree->document->book, turn);
-    int column = 2 * (depth < 10 ? depth : 10);
+    size_t depth = tree->depth[index];
+    int column = 2 * (int)(depth < 10 ? depth : 10);
     if (depth > 0)
         canvas_label(line, 0, column - 2, "+", plain ? THEME_BORDER : style);
     column = put_line(line, column, turn->question, plain ? THEME_QUESTION : style);
@@ -520,6 +516,7 @@ static void tree_free(void *context)
 {
     struct tree *tree = context;
     free(tree->order);
+    free(tree->depth);
     free(tree);
 }
 
@@ -537,22 +534,23 @@ struct view *lists_questions(struct document_view *document)
     if (!tree)
         return NULL;
     tree->document = document;
-    size_t count = tree_count(tree);
-    return list_view_new(document->host, &kind, tree, count ? count - 1 : 0);
+    make_tree(tree);
+    return list_view_new(document->host, &kind, tree, tree->count ? tree->count - 1 : 0);
 }
 
 /* --- the map --------------------------------------------------------------------------------- */
 
-enum { STRETCHES = 64, AT_ONCE = 64 };
+enum { STRETCHES = 64, AT_ONCE = 256 };
 
-/* The blocks of the sections that are seen: one piece of AT_ONCE sections, with room for
- * as many stretches as any screen shows. */
+/* The blocks of AT_ONCE sections, which are more than any screen shows, from the first one
+ * seen on. */
 struct map {
     struct document_view *document;
     int64_t first; /* of the piece; -1: none */
     size_t stretches;
-    float *bits; /* [AT_ONCE * stretches] */
-    bool pending, closed;
+    float *bits;  /* [AT_ONCE * stretches] */
+    int64_t seen; /* first section that is drawn; -1: not known yet */
+    bool pending, closed, failed;
 };
 
 struct load_map {
@@ -588,6 +586,7 @@ static void load_map_done(void *context, const struct error *failure)
     }
     if (failure) {
         host_fail(map->document->host, failure);
+        map->failed = true;
         free(load->bits);
     } else {
         free(map->bits);
@@ -599,13 +598,13 @@ static void load_map_done(void *context, const struct error *failure)
     free(load);
 }
 
-static void load_map(struct map *map, int64_t section, size_t stretches)
+static void load_map(struct map *map, size_t stretches)
 {
     const struct book *book = map->document->book;
-    struct load_map *load = map->pending ? NULL : calloc(1, sizeof *load);
+    struct load_map *load = map->pending || map->failed ? NULL : calloc(1, sizeof *load);
     if (!load)
         return;
-    int64_t first = section - section % (AT_ONCE / 2);
+    int64_t first = map->seen;
     int64_t count = book->document.sections - first;
     *load = (struct load_map){
         map, book->id, first, (size_t)(count < AT_ONCE ? count : AT_ONCE), stretches, NULL};
@@ -622,7 +621,9 @@ static void load_map(struct map *map, int64_t section, size_t stretches)
 
 static size_t map_count(void *context)
 {
-    return (size_t)book_of(((struct map *)context)->document)->document.sections;
+    struct map *map = context;
+    map->seen = -1; /* each drawing begins with counting */
+    return (size_t)book_of(map->document)->document.sections;
 }
 
 static void map_draw_line(void *context, size_t index, struct canvas_area line,
@@ -631,6 +632,8 @@ static void map_draw_line(void *context, size_t index, struct canvas_area line,
     struct map *map = context;
     const struct book *book = map->document->book;
     int64_t section = (int64_t)index;
+    if (map->seen < 0)
+        map->seen = section;
     int title_columns = line.columns / 3 < 36 ? line.columns / 3 : 36;
     int number_columns = line.columns >= 50 ? 6 : 0;
     int room = line.columns - title_columns - number_columns;
@@ -647,7 +650,7 @@ static void map_draw_line(void *context, size_t index, struct canvas_area line,
         map_draw_stretches(book, section, map->bits + (size_t)(section - map->first) * stretches,
                            stretches, line, title_columns + number_columns);
     else
-        load_map(map, section, stretches);
+        load_map(map, stretches);
 }
 
 static void map_open(void *context, size_t index)

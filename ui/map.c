@@ -66,9 +66,8 @@ void map_draw_stretches(const struct book *book, int64_t section, const float *b
     const struct searching_hits *hits = &book->hits;
     /* A stretch is a few tokens, which differ more than whole sections do: its blocks rise
      * from nothing to twice what is usual. */
-    double usual = mean_bits(book, 0, book->document.sections);
     for (size_t i = 0; i < count; i++) {
-        double level = usual > 0 ? (double)bits[i] / (2 * usual) * 8 : 0;
+        double level = book->usual_bits > 0 ? (double)bits[i] / (2 * book->usual_bits) * 8 : 0;
         draw_block(bits[i] < 0 ? -1 : level < 7 ? (int)level : 7, area, column + (int)i);
     }
     int64_t characters =

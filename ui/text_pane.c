@@ -179,8 +179,25 @@ static void follow_cursor(struct text_pane *pane)
         pane->cursor = place_of(pane, cursor);
 }
 
+static void fit(const struct text_pane *pane, struct book_place *place)
+{
+    int64_t sections = pane->book->document.sections;
+    if (place->section >= sections)
+        *place = (struct book_place){sections > 0 ? sections - 1 : 0, 0};
+    if (place->section < 0)
+        *place = (struct book_place){0, 0};
+}
+
+void text_pane_fit(struct text_pane *pane)
+{
+    fit(pane, &pane->cursor);
+    fit(pane, &pane->top);
+    fit(pane, &pane->anchor);
+}
+
 void text_pane_go(struct text_pane *pane, struct book_place place)
 {
+    fit(pane, &place);
     pane->cursor = place;
     if (pane->columns == 0 || pane->lines == 0) { /* not drawn yet */
         pane->top = place;

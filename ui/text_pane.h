@@ -10,9 +10,9 @@ struct text_pane {
     struct book *book;
     struct book_place top;    /* first row seen */
     struct book_place cursor; /* the row that holds it */
-    int above; /* so many rows are to be seen above it, when their texts are there; -1: as it
-                  comes */
-    bool choosing;            /* a passage, from anchor to cursor */
+    int above;     /* so many rows are to be seen above it, when their texts are there; -1: as it
+                      comes */
+    bool choosing; /* a passage, from anchor to cursor */
     struct book_place anchor;
     int64_t passage_section; /* of a passage that was gone to; -1: none */
     size_t passage_begin, passage_end;
@@ -22,6 +22,9 @@ struct text_pane {
 };
 
 void text_pane_draw(struct text_pane *pane, struct canvas_area area, bool focused);
+
+/* Brings cursor and all within the document, which may have become shorter. */
+void text_pane_fit(struct text_pane *pane);
 
 /* Moves the cursor by rows, as far as texts are there. */
 void text_pane_move(struct text_pane *pane, long rows);

@@ -212,8 +212,7 @@ class Tmux(Terminal):
         self.environment = {**home.environment, **(environment or {})}
         test.addCleanup(self.end)
         (self.folder / "conf").write_text(
-            "set -g default-terminal tmux-256color\nset -g status off\n"
-            "set -g window-size manual\nset -g set-clipboard off\n")
+            "set -g default-terminal tmux-256color\nset -g status off\nset -g set-clipboard off\n")
         words = [str(options.program), *map(str, arguments)]
         (self.folder / "script").write_text("""while [ ! -e %(go)s ]; do sleep 0.02; done
 cd %(cwd)s
@@ -262,7 +261,7 @@ sleep 3600
     def capture(self, *flags):
         return self.tmux("capture-pane", "-p", *flags, "-t", "s").decode()
 
-    def until(self, pattern, seconds=60):
+    def until(self, pattern, seconds=20):
         """Waits for it on the screen; the match."""
         end = time.monotonic() + seconds
         while True:
@@ -274,7 +273,7 @@ sleep 3600
                 self.test.fail("no %r on the screen:\n%s" % (pattern, screen))
             time.sleep(0.03)
 
-    def until_gone(self, pattern, seconds=60):
+    def until_gone(self, pattern, seconds=20):
         end = time.monotonic() + seconds
         while re.search(pattern, self.capture(), re.MULTILINE):
             if time.monotonic() > end:
@@ -293,7 +292,11 @@ sleep 3600
 
     def code(self):
         """Waits for the end; the exit code."""
-        self.test.wait_for(self.has_ended, "the end")
+        end = time.monotonic() + 20
+        while not self.has_ended():
+            if time.monotonic() > end:
+                self.test.fail("does not end:\n" + self.capture())
+            time.sleep(0.02)
         return int((self.folder / "code").read_text())
 
 
@@ -344,7 +347,7 @@ class Pty(Terminal):
     def resize(self, lines, columns):
         fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
 
-    def until(self, data, since=0, seconds=60):
+    def until(self, data, since=0, seconds=20):
         """Waits for these bytes; the time at which they were there."""
         end = time.monotonic() + seconds
         while data not in self.raw()[since:]:

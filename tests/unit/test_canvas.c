@@ -68,7 +68,7 @@ static int put(int line, int column, const char *text)
     return canvas_put(whole, line, column, text, strlen(text), THEME_TEXT);
 }
 
-/* --- known drawings -------------------------------------------------------------------- */
+/* --- known drawings ---------------------------------------------------------------------- */
 
 static void an_empty_screen_is_empty_lines(void **state)
 {
@@ -214,7 +214,7 @@ static void the_screen_follows_its_size(void **state)
     expect_screen("…\n");
 }
 
-/* --- any place ------------------------------------------------------------------------------- */
+/* --- any place --------------------------------------------------------------------------- */
 
 /* The cells of a dump without wide characters, as Unicode characters. */
 static void fill(char cell)
@@ -290,8 +290,7 @@ static void nothing_is_drawn_outside_an_area(void **state)
     buffer_free(&screen);
 }
 
-/* --- other locales and themes ------------------------------------------------------------------
- */
+/* --- other locales and themes ------------------------------------------------------------ */
 
 static void a_locale_without_unicode_gets_question_marks(void **state)
 {

@@ -44,7 +44,7 @@ static void expect_one(const char *text, unsigned columns, const wchar_t *shown)
     }
 }
 
-/* --- single clusters ------------------------------------------------------------------- */
+/* --- single clusters --------------------------------------------------------------------- */
 
 static void plain_characters_are_themselves(void **state)
 {
@@ -173,7 +173,7 @@ static void a_flood_of_marks_is_one_cluster_of_five(void **state)
     assert_int_equal(cluster_before(text, sizeof(text), sizeof(text)), 0);
 }
 
-/* --- more than one ------------------------------------------------------------------------ */
+/* --- more than one ----------------------------------------------------------------------- */
 
 static void texts_are_measured_and_fitted(void **state)
 {
@@ -191,7 +191,7 @@ static void texts_are_measured_and_fitted(void **state)
     assert_int_equal(cluster_fit(text, size, 100), size);
 }
 
-/* --- any bytes ------------------------------------------------------------------------------ */
+/* --- any bytes --------------------------------------------------------------------------- */
 
 /* Characters that make trouble, so that random texts are made of them more often. */
 static const uint32_t trouble[] = {

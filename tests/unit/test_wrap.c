@@ -130,7 +130,7 @@ static void a_byte_is_found_in_its_row(void **state)
     assert_null(wrap.rows);
 }
 
-/* --- any text ------------------------------------------------------------------------------- */
+/* --- any text ---------------------------------------------------------------------------- */
 
 static bool is_only_blank(const char *text, size_t begin, size_t end)
 {
