@@ -71,7 +71,10 @@ static void save_place_done(void *context, const struct error *failure)
 
 void book_close(struct book *book, struct book_place place)
 {
-    struct save_place *save = book->loaded ? malloc(sizeof *save) : NULL;
+    /* The end of a text that never came has no number. */
+    bool known =
+        book->loaded && place.section < book->document.sections && place.offset <= INT32_MAX;
+    struct save_place *save = known ? malloc(sizeof *save) : NULL;
     shelf_unwatch(book->host->shelf, &book->watcher);
     book_cancel(book);
     book->pending++; /* stays until the end of this function */
@@ -117,11 +120,14 @@ static bool load_paths(struct session *session, struct load *load, struct error 
 static bool run_load(struct session *session, void *context, struct error *error)
 {
     struct load *load = context;
+    struct error no_place;
     if (!listing_document(session, load->book->id, true, &load->document, error) ||
-        !library_get_place(session->library, load->book->id, &load->place.section, &load->byte,
-                           &load->has_place, error) ||
         !load_paths(session, load, error))
         return false;
+    /* Without the place that it was left at, a document opens at its beginning. */
+    load->has_place = library_get_place(session->library, load->book->id, &load->place.section,
+                                        &load->byte, &load->has_place, &no_place) &&
+                      load->has_place;
     load->place.offset = (size_t)load->byte;
     return true;
 }

@@ -223,6 +223,14 @@ static void free_task(struct task *task)
     free(task);
 }
 
+/* A section that is short enough is its own summary, and none is kept: it is told. */
+static bool is_kept(const struct task *task)
+{
+    return task->summary.tokens_generated > 0 || !task->summary.kept || task->summing.section < 0 ||
+           !task->summary.text ||
+           book_summary_of(task->book, LIBRARY_SUMMARY_SECTION, task->summing.section);
+}
+
 static void task_done(void *context, const struct error *failure)
 {
     struct task *task = context;
@@ -237,8 +245,11 @@ static void task_done(void *context, const struct error *failure)
         book_load_conversation(book);
     if (!failure && asked)
         shelf_reload(book->host->shelf);
-    if (!failure && !asked)
+    if (!failure && !asked) {
         book_load_summaries(book);
+        if (!book->closed && task->summing.chapter == 0 && !is_kept(task))
+            host_say(book->host, "%s", task->summary.text);
+    }
     free_task(task);
     book_done(book);
 }

@@ -80,6 +80,10 @@ static void follow_search(struct document_view *v)
                 book->hits.items[hit].section >= at.section && book->search_next > at.section;
     if (!all && !sure)
         return;
+    /* Its text first, so that the rows around it are known. */
+    unsigned columns = v->text_pane.columns;
+    if (hit >= 0 && columns && !book_text(v->book, book->hits.items[hit].section, columns))
+        return;
     v->search_waits = false;
     if (hit >= 0)
         go_to_hit(v, book->search_backwards);

@@ -477,6 +477,8 @@ static void free_view(struct view *view)
     struct document_view *v = from(view);
     answers_pane_free(&v->answers_pane);
     v->book->loaded_call = NULL;
+    text_pane_fit(&v->text_pane);
+    shelf_reload(v->host->shelf); /* its states have grown */
     book_close(v->book, v->text_pane.cursor);
     free(v);
 }

@@ -13,7 +13,8 @@ struct library_view {
     struct view view;
     struct host *host;
     struct scroll scroll;
-    size_t seen; /* lines for documents when drawn last */
+    int64_t opened; /* the document that the cursor is to go to once it is listed; 0: none */
+    size_t seen;    /* lines for documents when drawn last */
     int first_line;
 };
 
@@ -165,6 +166,17 @@ static void draw_empty(struct library_view *v, struct canvas_area area)
     }
 }
 
+/* To the document that was opened, or brought back, last. */
+static void follow_opened(struct library_view *v)
+{
+    struct row row;
+    for (size_t i = 0; v->opened && (row = find_row(v->host->shelf, i)).entry; i++)
+        if (row.entry->document.id == v->opened) {
+            v->scroll.at = i;
+            v->opened = 0;
+        }
+}
+
 static void draw(struct view *view, int lines, int columns)
 {
     struct library_view *v = from(view);
@@ -187,6 +199,7 @@ static void draw(struct view *view, int lines, int columns)
             draw_empty(v, body);
         return;
     }
+    follow_opened(v);
     if (top > 0)
         draw_head((struct canvas_area){1, 0, 1, columns}, &c);
     v->first_line = top;
@@ -214,6 +227,7 @@ static void draw(struct view *view, int lines, int columns)
 static void open_document(void *context, int64_t document)
 {
     struct library_view *v = context;
+    v->opened = document;
     host_push(v->host, document_view_new(v->host, document));
 }
 
@@ -225,19 +239,10 @@ static void open_row(struct library_view *v, struct row row)
         shelf_add_sample(v->host->shelf);
 }
 
-/* The cursor goes to the document that is back. */
 static void undo(struct library_view *v)
 {
-    int64_t document = shelf_undo(v->host->shelf);
-    struct row row;
-    if (!document) {
-        host_say(v->host, "nothing was removed");
-        return;
-    }
-    for (size_t i = 0; (row = find_row(v->host->shelf, i)).entry; i++)
-        if (row.entry->document.id == document)
-            v->scroll.at = i;
-    host_say(v->host, "it is back");
+    v->opened = shelf_undo(v->host->shelf);
+    host_say(v->host, v->opened ? "it is back" : "nothing was removed");
 }
 
 static bool act(struct view *view, enum action action, const char *argument)

@@ -41,10 +41,7 @@ static void draw_section(const struct outline_pane *pane, int64_t ordinal, struc
         canvas_label(line, 0, 1, "=", plain ? THEME_SUMMARY : style);
     int64_t depth = section->level > 1 ? section->level - 1 : 0;
     int column = SIGNS + (int)(depth < DEEPEST ? depth : DEEPEST) - (line.columns < 24);
-    column = canvas_label(line, 0, column, section->title, plain && !read ? THEME_UNREAD : style);
-    if (section->part > 1)
-        canvas_format(line, 0, column, plain ? THEME_DIM : style, " (%lld)",
-                      (long long)section->part);
+    canvas_label(line, 0, column, section->title, plain && !read ? THEME_UNREAD : style);
 }
 
 /* --- summaries --------------------------------------------------------------------------- */

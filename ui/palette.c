@@ -4,10 +4,15 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define PAIRS 128 /* colours in front of others; three for each style would fit */
 
-enum colours { NO_COLOURS, EIGHT_COLOURS, MANY_COLOURS, TRUE_COLOURS };
+#define FIRST_TOLD 16 /* the first number of 256 that has no meaning of its own elsewhere */
+#define TOLD 240
+
+/* TOLD_COLOURS: ncurses counts to 256, the terminal takes any. */
+enum colours { NO_COLOURS, EIGHT_COLOURS, MANY_COLOURS, TOLD_COLOURS, TRUE_COLOURS };
 
 static struct {
     bool as_given;
@@ -18,7 +23,15 @@ static struct {
     } looks[THEME_STYLES];
     int pairs[PAIRS][2]; /* foreground and background of pair i + 1 */
     int pair_count;
+    int32_t told[TOLD]; /* the colour that number FIRST_TOLD + i stands for */
+    int told_count;
 } palette;
+
+static bool takes_any_colour(void)
+{
+    const char *says = getenv("COLORTERM");
+    return says && (strcmp(says, "truecolor") == 0 || strcmp(says, "24bit") == 0);
+}
 
 static enum colours count_colours(void)
 {
@@ -29,7 +42,9 @@ static enum colours count_colours(void)
         return NO_COLOURS;
     if (COLORS > 0xFFFF)
         return TRUE_COLOURS;
-    return COLORS >= 256 ? MANY_COLOURS : EIGHT_COLOURS;
+    if (COLORS < 256)
+        return EIGHT_COLOURS;
+    return takes_any_colour() && !palette.as_given ? TOLD_COLOURS : MANY_COLOURS;
 }
 
 void palette_open(bool as_given)
@@ -54,6 +69,18 @@ static attr_t attributes_of(unsigned attributes)
     return result;
 }
 
+/* Numbers are never given anew: what is on the screen keeps its colours. */
+static int told_number(int32_t colour)
+{
+    for (int i = 0; i < palette.told_count; i++)
+        if (palette.told[i] == colour)
+            return FIRST_TOLD + i;
+    if (palette.told_count == TOLD)
+        return -1;
+    palette.told[palette.told_count] = colour;
+    return FIRST_TOLD + palette.told_count++;
+}
+
 /* The number that ncurses knows a colour by; -1: the terminal's own. */
 static int colour_number(int32_t colour)
 {
@@ -61,6 +88,8 @@ static int colour_number(int32_t colour)
         return -1;
     if (palette.colours == MANY_COLOURS)
         return theme_nearest_256(colour);
+    if (palette.colours == TOLD_COLOURS)
+        return told_number(colour);
     /* Where numbers are colours, 0 to 7 still mean the first eight. */
     if (palette.colours == TRUE_COLOURS)
         return colour < 8 ? 8 : colour;
@@ -111,4 +140,61 @@ void palette_look(enum theme_style style, attr_t *attributes, short *pair)
     assert(style < THEME_STYLES);
     *attributes = palette.looks[style].attributes;
     *pair = palette.looks[style].pair;
+}
+
+/* --- any colour ---------------------------------------------------------------------------- */
+
+/* The number at *at, which moves beyond it and one separator after it; -1: none. */
+static int take_number(const char **at, const char *end)
+{
+    int number = -1;
+    while (*at < end && **at >= '0' && **at <= '9' && number < 100000)
+        number = (number < 0 ? 0 : number * 10) + (*(*at)++ - '0');
+    if (*at < end && (**at == ';' || **at == ':'))
+        ++*at;
+    return number;
+}
+
+/* The parameters of one "CSI ... m". */
+static bool translate_style(struct buffer *out, const char *at, const char *end,
+                            struct error *error)
+{
+    bool ok = buffer_append(out, "\x1B[", 2, error);
+    for (const char *begin = at; ok && at < end; begin = at) {
+        int what = take_number(&at, end), five = -1, number = -1;
+        const char *after = at;
+        if (what == 38 || what == 48) {
+            five = take_number(&at, end);
+            number = five == 5 ? take_number(&at, end) - FIRST_TOLD : -1;
+        }
+        if (number >= 0 && number < palette.told_count) {
+            int32_t colour = palette.told[number];
+            ok = buffer_append_format(out, error, "%d;2;%d;%d;%d%s", what, colour >> 16 & 255,
+                                      colour >> 8 & 255, colour & 255, at < end ? ";" : "");
+        } else {
+            at = after > begin ? after : end;
+            ok = buffer_append(out, begin, (size_t)(at - begin), error);
+        }
+    }
+    return ok && buffer_append_byte(out, 'm', error);
+}
+
+bool palette_translate(struct buffer *out, const char *bytes, size_t size, struct error *error)
+{
+    const char *end = bytes + size;
+    if (palette.colours != TOLD_COLOURS)
+        return buffer_append(out, bytes, size, error);
+    while (bytes < end) {
+        const char *escape = memmem(bytes, (size_t)(end - bytes), "\x1B[", 2);
+        const char *last = escape ? escape + 2 : end;
+        while (escape && last < end && strchr("0123456789;:", *last) && *last)
+            last++;
+        bool style = escape && last < end && *last == 'm';
+        const char *plain = style ? escape : last;
+        if (!buffer_append(out, bytes, (size_t)(plain - bytes), error) ||
+            (style && !translate_style(out, escape + 2, last, error)))
+            return false;
+        bytes = style ? last + 1 : last;
+    }
+    return true;
 }

@@ -3,6 +3,7 @@
 #ifndef TIDEMARK_UI_PALETTE_H
 #define TIDEMARK_UI_PALETTE_H
 
+#include "base/buffer.h"
 #include "ui/theme.h"
 
 /* Looks at what ncurses, which must have started, knows of the terminal, and at NO_COLOR.
@@ -11,5 +12,11 @@
 void palette_open(bool as_given);
 
 void palette_set(const struct theme *theme);
+
+/* Appends what ncurses wrote. Where COLORTERM says "truecolor" or "24bit" and ncurses knows
+ * no more than 256 colours, the numbers of colours stand for a theme's own and become these:
+ * "38;5;N" is written as "38;2;R;G;B". */
+bool palette_translate(struct buffer *out, const char *bytes, size_t size,
+                       struct error *error) WARN_UNUSED;
 
 #endif

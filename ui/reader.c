@@ -200,11 +200,12 @@ bool reader_run(const struct reader_options *options, struct error *error)
     struct error failure = {0};
     bool ok = prepare(&reader, &failure) && run(&reader, &failure);
     terminal_close();
-    if (ok)
-        ok = sweep(&reader, &failure);
-    /* Views leave last wishes at the desk, which does them before it closes. */
+    /* Views stop what is being answered, and leave last wishes at the desk, which does them
+     * before it closes. */
     while (reader.host.top)
         host_pop(&reader.host);
+    if (ok)
+        ok = sweep(&reader, &failure);
     desk_finish(reader.host.desk);
     desk_close(reader.host.desk);
     host_free(&reader.host);

@@ -87,7 +87,8 @@ static void doing_text(const struct document_view *v, char text[96])
     const struct book *book = v->book;
     text[0] = '\0';
     if (book->task != BOOK_IDLE) {
-        snprintf(text, 96, "%s ", book->task_name);
+        const char *doing = book->task_progress.doing;
+        snprintf(text, 96, "%s ", doing && book->draft.size == 0 ? doing : book->task_name);
         if (book->task == BOOK_SUMMING && book->task_progress.sections > 1)
             snprintf(text, 96, "%s %lld of %lld ", book->task_name,
                      (long long)book->task_progress.section + 1,

@@ -359,7 +359,7 @@ static void send_frame(bool seen)
     if (terminal.frame.size == 0 && size == 0)
         return;
     bool ok = !terminal.synchronized || buffer_append_text(&piece, sync_begin, &error);
-    ok = ok && buffer_append(&piece, terminal.frame.data, terminal.frame.size, &error) &&
+    ok = ok && palette_translate(&piece, terminal.frame.data, terminal.frame.size, &error) &&
          buffer_append(&piece, tail, size, &error) &&
          (!terminal.synchronized || buffer_append_text(&piece, sync_end, &error));
     /* What did not arrive whole is drawn anew the next time. */

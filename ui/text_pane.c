@@ -182,6 +182,8 @@ static void follow_cursor(struct text_pane *pane)
 static void fit(const struct text_pane *pane, struct book_place *place)
 {
     int64_t sections = pane->book->document.sections;
+    if (!pane->book->loaded)
+        return;
     if (place->section >= sections)
         *place = (struct book_place){sections > 0 ? sections - 1 : 0, 0};
     if (place->section < 0)
@@ -190,7 +192,10 @@ static void fit(const struct text_pane *pane, struct book_place *place)
 
 void text_pane_fit(struct text_pane *pane)
 {
+    const struct book_text *text = pane->columns ? text_of(pane, pane->cursor.section) : NULL;
     fit(pane, &pane->cursor);
+    if (text && pane->cursor.offset > text->text.size)
+        pane->cursor = place_of(pane, row_of(pane, pane->cursor));
     fit(pane, &pane->top);
     fit(pane, &pane->anchor);
 }

@@ -143,6 +143,18 @@ bool answer_states_hash(const struct answer_states_thread *thread, size_t turns,
     return true;
 }
 
+/* What a state is that was begun under one tag and gone on with under another. */
+static void add_numerics(const struct answer_states_thread *thread, const char *tag,
+                         char numerics[64])
+{
+    const char *before = thread->numerics;
+    const char *last = strrchr(before, '+') ? strrchr(before, '+') + 1 : before;
+    if (*before && strcmp(last, tag) == 0)
+        snprintf(numerics, 64, "%s", before);
+    else if (*before)
+        snprintf(numerics, 64, "%.31s+%.31s", before, tag);
+}
+
 bool answer_states_put(struct session *session, const struct answer_states_thread *thread,
                        const struct state *state, struct states_info *info, struct error *error)
 {
@@ -151,8 +163,23 @@ bool answer_states_put(struct session *session, const struct answer_states_threa
         return false;
     *info = session_info(session, thread->document, STATES_ANSWER,
                          thread->turns[thread->count - 1].question, &hash, state);
+    add_numerics(thread, session->tag, info->numerics);
     return states_put(session->states, info, state->data, state->floats * sizeof *state->data,
                       error);
+}
+
+bool answer_states_keep(struct session *session, const struct answer_states_thread *thread,
+                        const struct state *state, struct states_info *info, struct error *error)
+{
+    struct error failure = {0};
+    if (answer_states_put(session, thread, state, info, &failure) && upkeep_thin(session, &failure))
+        return true;
+    if (failure.kind == ERROR_STORE) {
+        session_note(session, "the answer's state is not kept: %s", failure.text);
+        return true;
+    }
+    *error = failure;
+    return false;
 }
 
 /* --- the ground ----------------------------------------------------------------------------- */
@@ -207,14 +234,14 @@ static bool feed(struct session *session, struct state *state, const struct toke
 }
 
 /* Brings the state to where the first answer begins. */
-static bool ask_first(struct session *session, const struct answer_states_thread *thread,
+static bool ask_first(struct session *session, struct answer_states_thread *thread,
                       struct state *state, int64_t *tokens_reread, struct error *error)
 {
     const struct prompt *prompt = &session->model->prompt;
     struct tokenizer *tokenizer = session->model->tokenizer;
     const char *words = thread->turns[0].words;
     struct tokens tail = {0};
-    struct states_info info;
+    struct states_info info = {0};
     struct hash text;
     bool saved, ok;
     switch (thread->ground) {
@@ -234,6 +261,7 @@ static bool ask_first(struct session *session, const struct answer_states_thread
              prompt_question(prompt, tokenizer, words, &tail, error);
         break;
     }
+    memcpy(thread->numerics, info.numerics, sizeof thread->numerics);
     ok = ok && feed(session, state, &tail, error);
     tokens_free(&tail);
     return ok;
@@ -282,7 +310,7 @@ static bool feed_answer(struct session *session, const struct answer_states_turn
 
 /* Loads the state after so many turns, if one is there that fits; one that does not is
  * named in a note. */
-static bool load(struct session *session, const struct answer_states_thread *thread, size_t turns,
+static bool load(struct session *session, struct answer_states_thread *thread, size_t turns,
                  struct state *state, struct states_info *info, bool *found, struct error *error)
 {
     struct hash hash;
@@ -291,8 +319,11 @@ static bool load(struct session *session, const struct answer_states_thread *thr
         session_place(session, thread->document, STATES_ANSWER, thread->turns[turns - 1].question);
     if (!answer_states_hash(thread, turns, &hash, error))
         return false;
-    if (session_load_state(session, &place, &hash, state, info, found, &refusal))
+    if (session_load_state(session, &place, &hash, state, info, found, &refusal)) {
+        if (*found)
+            memcpy(thread->numerics, info->numerics, sizeof thread->numerics);
         return true;
+    }
     *found = false;
     if (!states_refused(session->states)) {
         *error = refusal;
@@ -346,6 +377,5 @@ bool answer_states_load(struct session *session, struct answer_states_thread *th
         ok = (turns == 0 ? ask_first(session, thread, state, tokens_reread, error)
                          : ask_next(session, thread->turns[turns].words, state, error)) &&
              feed_answer(session, &thread->turns[turns], state, error);
-    return ok && answer_states_put(session, thread, state, info, error) &&
-           upkeep_thin(session, error);
+    return ok && answer_states_keep(session, thread, state, info, error);
 }

@@ -12,7 +12,8 @@
  * The state's key names the whole thread by a hash over the ground's text and every word
  * asked and answered, so that it fits no other, nor the same over a text that has changed.
  * One that is not there, or does not fit, is made again: by the tokens of the answers as
- * they were, through the same kernels, so that it is the same to the bit. */
+ * they were, through the same kernels, so that under one numerics tag it is the same to the
+ * bit. */
 #ifndef TIDEMARK_APP_WORK_ANSWER_STATES_H
 #define TIDEMARK_APP_WORK_ANSWER_STATES_H
 
@@ -36,7 +37,8 @@ struct answer_states_thread {
     int64_t document;
     enum answer_states_ground ground;
     int64_t section;
-    struct hash text; /* of the ground: as in the key of the state that was begun from */
+    struct hash text;  /* of the ground: as in the key of the state that was begun from */
+    char numerics[64]; /* tag of what the thread's state was begun from; "": the session's */
     struct answer_states_turn *turns;
     size_t count, capacity;
 };
@@ -58,16 +60,23 @@ bool answer_states_hash(const struct answer_states_thread *thread, size_t turns,
 
 /* Brings `state` to the end of the thread, sets thread->text and *info. *saved: the state
  * was there; otherwise it has been made, from that of an earlier answer or from the ground,
- * with a note, and kept. *tokens_reread: of the document, for that. ERROR_INPUT when the
- * document no longer has the ground's section. */
+ * with a note, and kept if that can be. *tokens_reread: of the document, for that. ERROR_INPUT when
+ * the document no longer has the ground's section. */
 bool answer_states_load(struct session *session, struct answer_states_thread *thread,
                         struct state *state, struct states_info *info, bool *saved,
                         int64_t *tokens_reread, struct error *error) WARN_UNUSED;
 
-/* Stores the state after the thread's last answer; its `text` is set. */
+/* Stores the state after the thread's last answer; its `text` is set. Begun from a state of
+ * another tag than the session's, it carries both, "this+that". */
 bool answer_states_put(struct session *session, const struct answer_states_thread *thread,
                        const struct state *state, struct states_info *info,
                        struct error *error) WARN_UNUSED;
+
+/* The same, and makes room (upkeep_thin). A store that cannot is no more than a note: the
+ * state can be made again. */
+bool answer_states_keep(struct session *session, const struct answer_states_thread *thread,
+                        const struct state *state, struct states_info *info,
+                        struct error *error) WARN_UNUSED;
 
 /* Appends the whole prompt that reads a section again, with the question before and after
  * it; *text is the section's hash, *count the tokens of its text. */

@@ -40,6 +40,7 @@ struct ask {
     struct state *states[ASKING_MAX_LANES];
     struct generate_lane lanes[ASKING_MAX_LANES];
     struct hash texts[ASKING_MAX_LANES]; /* what each lane has read: in its state's key */
+    char numerics[ASKING_MAX_LANES][64]; /* tag of the state that it began from; "": ours */
     struct state *before;                /* with as_of or a thread: the state before the question */
     size_t best;                         /* the lane that answered, when one did */
 };
@@ -161,7 +162,8 @@ static void note_source(struct ask *ask, size_t lane, const struct states_info *
     source->token = info->token;
     source->hash = info->hash;
     source->question = info->place.kind == STATES_ANSWER ? info->place.section : 0;
-    if (saved && strcmp(info->numerics, ask->session->tag) != 0)
+    memcpy(ask->numerics[lane], info->numerics, sizeof ask->numerics[lane]);
+    if (*info->numerics && strcmp(info->numerics, ask->session->tag) != 0)
         session_note(ask->session, "section %lld: the state was made with %s; asking with %s",
                      (long long)source->section + 1, info->numerics, ask->session->tag);
 }
@@ -471,9 +473,10 @@ static bool keep_state(struct ask *ask, int64_t id, struct error *error)
                                                  : ANSWER_STATES_SECTION;
         thread->section = ask->sections[ask->best];
         thread->text = ask->texts[ask->best];
+        memcpy(thread->numerics, ask->numerics[ask->best], sizeof thread->numerics);
     }
     return answer_states_add(thread, &turn, error) &&
-           answer_states_put(ask->session, thread, ask->states[ask->best], &info, error);
+           answer_states_keep(ask->session, thread, ask->states[ask->best], &info, error);
 }
 
 static bool add_question(struct ask *ask, struct error *error)
@@ -496,19 +499,12 @@ static bool add_question(struct ask *ask, struct error *error)
     return ok;
 }
 
-/* The state reaches the disk before the library says that there is such a question: what
- * a crash can leave is a state whose key fits no question. */
+/* The answer first: its state can be made again, and must not be what an answer is lost
+ * by. */
 static bool keep_question(struct ask *ask, struct error *error)
 {
-    struct library *library = ask->session->library;
-    if (!library_begin(library, error))
-        return false;
-    if (!add_question(ask, error) ||
-        (ask->result->found && !keep_state(ask, ask->result->question, error))) {
-        library_rollback(library);
-        return false;
-    }
-    return library_commit(library, error) && upkeep_thin(ask->session, error);
+    return add_question(ask, error) &&
+           (!ask->result->found || keep_state(ask, ask->result->question, error));
 }
 
 static bool answer(struct ask *ask, struct error *error)

@@ -1,5 +1,6 @@
 #include "app/work/grounding.h"
 
+#include "app/work/passage.h"
 #include "document/position.h"
 #include "document/quote.h"
 
@@ -7,6 +8,7 @@
 #include <string.h>
 
 struct search {
+    struct session *session;
     struct asking_quote *quotes;
     size_t count;
     int64_t skip; /* section that was searched first */
@@ -70,6 +72,10 @@ static bool search_section(void *context, const struct library_section *section)
     struct search *search = context;
     if (section->ordinal == search->skip)
         return true;
+    if (session_cancelled(search->session)) {
+        error_set(&search->error, ERROR_INTERRUPTED, "interrupted while looking for quotes");
+        return false;
+    }
     for (size_t i = 0; i < search->count; i++) {
         struct asking_quote *quote = &search->quotes[i];
         size_t begin, end;
@@ -99,7 +105,7 @@ static bool search_section(void *context, const struct library_section *section)
 bool grounding_look(struct session *session, int64_t document, int64_t first,
                     struct asking_quote *quotes, size_t count, struct error *error)
 {
-    struct search search = {.quotes = quotes, .count = count, .skip = -1};
+    struct search search = {.session = session, .quotes = quotes, .count = count, .skip = -1};
     struct library_section section;
     for (size_t i = 0; i < count; i++)
         search.open += !quotes[i].verified;
@@ -141,15 +147,15 @@ static bool find_as_it_was(const struct library_section *section, struct asking_
     return true;
 }
 
-static bool look_where_it_was(struct session *session, int64_t document, struct asking_quote *quote,
-                              struct error *error)
+static bool look_in(struct session *session, int64_t document, int64_t ordinal, bool as_it_was,
+                    struct asking_quote *quote, struct error *error)
 {
     struct library_section section;
-    struct search search = {.quotes = quote, .count = 1, .skip = -1, .open = 1};
-    if (!library_get_section(session->library, document, quote->section, LIBRARY_TEXT | LIBRARY_MAP,
+    struct search search = {.session = session, .quotes = quote, .count = 1, .skip = -1, .open = 1};
+    if (!library_get_section(session->library, document, ordinal, LIBRARY_TEXT | LIBRARY_MAP,
                              &section, error))
         return false;
-    bool ok = find_as_it_was(&section, quote, error);
+    bool ok = !as_it_was || find_as_it_was(&section, quote, error);
     if (ok && !quote->verified)
         search_section(&search, &section);
     library_section_free(&section);
@@ -158,6 +164,25 @@ static bool look_where_it_was(struct session *session, int64_t document, struct 
         ok = false;
     }
     return ok;
+}
+
+/* Where it was, else in the sections that hold its words. */
+static bool look_once_more(struct session *session, int64_t document, int64_t sections,
+                           struct asking_quote *quote, struct error *error)
+{
+    int64_t others[PASSAGE_SECTIONS];
+    size_t count;
+    if (quote->section < sections &&
+        !look_in(session, document, quote->section, true, quote, error))
+        return false;
+    if (quote->verified)
+        return true;
+    if (!passage_sections(session, document, quote->text, others, &count, error))
+        return false;
+    for (size_t i = 0; i < count && !quote->verified; i++)
+        if (!look_in(session, document, others[i], false, quote, error))
+            return false;
+    return true;
 }
 
 bool grounding_look_again(struct session *session, int64_t document, struct asking_quote *quotes,
@@ -170,13 +195,12 @@ bool grounding_look_again(struct session *session, int64_t document, struct aski
     library_document_free(&known);
     for (size_t i = 0; i < count; i++) {
         struct asking_quote *quote = &quotes[i];
-        if (quote->section >= 0 && quote->section < sections &&
-            !look_where_it_was(session, document, quote, error))
+        if (quote->section >= 0 && !look_once_more(session, document, sections, quote, error))
             return false;
         if (!quote->verified)
             quote->section = -1;
     }
-    return sections == 0 || grounding_look(session, document, 0, quotes, count, error);
+    return true;
 }
 
 bool grounding_run(struct session *session, int64_t document, int64_t first, const char *text,

@@ -15,7 +15,7 @@ bool grounding_look(struct session *session, int64_t document, int64_t first,
 
 /* Looks up quotes of an earlier answer in the text as it is now: each where it was, which
  * its `section` says (-1: not known), then all that are left in one walk through the
- * document. None is verified yet. */
+ * hold its words. None is verified yet. */
 bool grounding_look_again(struct session *session, int64_t document, struct asking_quote *quotes,
                           size_t count, struct error *error) WARN_UNUSED;
 

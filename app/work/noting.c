@@ -1,5 +1,6 @@
 #include "app/work/noting.h"
 
+#include "app/work/passage.h"
 #include "base/utf8.h"
 #include "document/quote.h"
 
@@ -132,28 +133,63 @@ static bool look_in(struct noting_note *item, const struct library_section *sect
     return false;
 }
 
-/* First each in its own section, then what is still lost in all. */
+/* Looks for the notes that are lost in one section: those that were there, or all. */
 struct look {
+    struct session *session;
     struct noting *notes;
-    bool anywhere;
     struct error *error;
     bool ok;
 };
 
-static bool look_in_section(void *context, const struct library_section *section)
+static bool look_in_own(struct look *look, const struct library_section *section)
 {
-    struct look *look = context;
     for (size_t i = 0; look->ok && i < look->notes->count; i++) {
         struct noting_note *item = &look->notes->items[i];
-        bool own = item->note.section == section->ordinal;
-        if (!item->lost || own == look->anywhere)
+        if (!item->lost || item->note.section != section->ordinal)
             continue;
-        if (own && stands_there(&item->note, section->text, section->text_size))
+        if (stands_there(&item->note, section->text, section->text_size))
             item->lost = false;
         else
             look->ok = look_in(item, section, look->error);
     }
     return look->ok;
+}
+
+/* For what the index does not help with: passages as they were, which is quick. */
+static bool look_in_any(void *context, const struct library_section *section)
+{
+    struct look *look = context;
+    size_t begin, open = 0;
+    look->ok = !session_cancelled(look->session) ||
+               error_set(look->error, ERROR_INTERRUPTED, "interrupted while looking for notes");
+    for (size_t i = 0; look->ok && i < look->notes->count; i++) {
+        struct noting_note *item = &look->notes->items[i];
+        if (item->lost && find_exactly(&item->note, section->text, section->text_size, &begin))
+            move_note(item, section->ordinal, begin, begin + strlen(item->note.passage));
+        open += item->lost;
+    }
+    return look->ok && open > 0;
+}
+
+/* In the sections that hold its words. */
+static bool look_by_words(struct look *look, int64_t document, struct noting_note *item)
+{
+    int64_t sections[PASSAGE_SECTIONS];
+    size_t count;
+    if (!passage_sections(look->session, document, item->note.passage, sections, &count,
+                          look->error))
+        return false;
+    for (size_t i = 0; i < count && item->lost; i++) {
+        struct library_section section;
+        if (!library_get_section(look->session->library, document, sections[i], LIBRARY_TEXT,
+                                 &section, look->error))
+            return false;
+        bool ok = look_in(item, &section, look->error);
+        library_section_free(&section);
+        if (!ok)
+            return false;
+    }
+    return true;
 }
 
 static size_t count_lost(const struct noting *notes)
@@ -177,7 +213,7 @@ static bool look_at_own(struct session *session, int64_t document, int64_t secti
         if (!library_get_section(session->library, document, ordinal, LIBRARY_TEXT, &section,
                                  look->error))
             return false;
-        look_in_section(look, &section);
+        look_in_own(look, &section);
         library_section_free(&section);
         if (!look->ok)
             return false;
@@ -202,16 +238,18 @@ static bool find_all(struct session *session, int64_t document, struct noting *n
                      struct error *error)
 {
     struct library_document facts;
-    struct look look = {.notes = notes, .error = error, .ok = true};
+    struct look look = {.session = session, .notes = notes, .error = error, .ok = true};
     if (!library_get_document(session->library, document, &facts, error))
         return false;
     const int64_t sections = facts.sections;
     library_document_free(&facts);
     if (!look_at_own(session, document, sections, &look))
         return false;
-    look.anywhere = true;
-    if (count_lost(notes) > 0 && !library_each_section(session->library, document, LIBRARY_TEXT,
-                                                       look_in_section, &look, error))
+    for (size_t i = 0; i < notes->count; i++)
+        if (notes->items[i].lost && !look_by_words(&look, document, &notes->items[i]))
+            return false;
+    if (count_lost(notes) > 0 &&
+        !library_each_section(session->library, document, LIBRARY_TEXT, look_in_any, &look, error))
         return false;
     settle_lost(notes, sections);
     return look.ok;

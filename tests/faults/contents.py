@@ -88,8 +88,8 @@ def dump_states(connection, names):
     found = set()
     for row in rows(connection, "state", names):
         fields = dict(row)
-        if fields["kind"] == 3:  # an answer's, under its question's number
-            fields["section"] = None
+        if fields["kind"] == 3:
+            continue  # an answer's: made again when it could not be kept
         found.add((*fields.items(), ("payload", payloads[fields.pop("id")])))
     return {"state": {tuple(field for field in row if field[0] != "id") for row in found}}
 
