@@ -79,7 +79,8 @@ bool library_backup(struct library *library, const char *path, struct error *err
  *
  * A document whose text has changed since counts as one that the backup lacks. Its
  * states may then fit no document any more; no number of a document or a question is
- * given twice, and their keys keep them from being loaded. */
+ * given twice, and their keys keep them from being loaded. A model that the library knows
+ * keeps its number, whatever it has in the backup; another gets one that no model had. */
 bool library_restore(struct library *library, const char *path, bool force,
                      struct library_loss *loss, bool *refused, struct error *error) WARN_UNUSED;
 

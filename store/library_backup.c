@@ -274,37 +274,148 @@ struct restoring {
     bool force, *refused;
 };
 
-static bool keep_numbers_of(const struct restoring *restoring, const char *table,
-                            struct error *error)
+/* --- numbers --------------------------------------------------------------- */
+
+static const char keeping[] = "keep the numbers of documents, questions and models";
+
+/* Numbers of the table up to `last` are given to no new row. */
+static bool raise_numbers(struct db *copy, const char *table, int64_t last, struct error *error)
 {
-    static const char doing[] = "keep the numbers of documents and questions";
     struct db_query query;
-    int64_t last;
-    db_prepare(&query, restoring->present, doing, "SELECT seq FROM sqlite_sequence WHERE name = ?");
-    db_bind_text(&query, table);
-    if (!db_run_for_count(&query, &last, error))
-        return false;
-    db_prepare(&query, restoring->copy, doing,
+    db_prepare(&query, copy, keeping,
                "UPDATE sqlite_sequence SET seq = max(CAST(seq AS INTEGER), ?) WHERE name = ?");
     db_bind_int(&query, last);
     db_bind_text(&query, table);
     if (!db_run(&query, error))
         return false;
-    if (sqlite3_changes(restoring->copy->handle) > 0)
+    if (sqlite3_changes(copy->handle) > 0)
         return true;
-    db_prepare(&query, restoring->copy, doing,
-               "INSERT INTO sqlite_sequence (seq, name) VALUES (?, ?)");
+    db_prepare(&query, copy, keeping, "INSERT INTO sqlite_sequence (seq, name) VALUES (?, ?)");
     db_bind_int(&query, last);
     db_bind_text(&query, table);
     return db_run(&query, error);
 }
 
+static bool keep_numbers_of(const struct restoring *restoring, const char *table,
+                            struct error *error)
+{
+    struct db_query query;
+    int64_t last;
+    db_prepare(&query, restoring->present, keeping,
+               "SELECT seq FROM sqlite_sequence WHERE name = ?");
+    db_bind_text(&query, table);
+    return db_run_for_count(&query, &last, error) &&
+           raise_numbers(restoring->copy, table, last, error);
+}
+
+/* Of those that a model has or had. */
+static bool last_model(struct db *db, int64_t *last, struct error *error)
+{
+    struct db_query query;
+    db_prepare(&query, db, keeping,
+               "SELECT coalesce(max(number), 0) FROM (SELECT max(id) AS number FROM model"
+               " UNION ALL SELECT CAST(seq AS INTEGER) FROM sqlite_sequence WHERE name = 'model')");
+    return db_run_for_count(&query, last, error);
+}
+
+/* The first model with a larger number than *id; 0 when there is none. */
+static bool next_model(struct db *db, int64_t *id, struct hash *fingerprint, struct error *error)
+{
+    struct db_query query;
+    db_prepare(&query, db, keeping,
+               "SELECT id, fingerprint FROM model WHERE id > ? ORDER BY id LIMIT 1");
+    db_bind_int(&query, *id);
+    *id = 0;
+    if (db_row(&query)) {
+        *id = db_get_int(&query, 1, INT64_MAX);
+        *fingerprint = db_get_hash(&query);
+    }
+    return db_finish(&query, error);
+}
+
+/* With all that refers to it, to -`to`: another model may still have `to`. */
+static bool set_model_aside(struct db *copy, int64_t from, int64_t to, struct error *error)
+{
+    static const char *const updates[] = {
+        "UPDATE model SET id = -?2 WHERE id = ?1",
+        "UPDATE reading SET model = -?2 WHERE model = ?1",
+        "UPDATE question SET model = -?2 WHERE model = ?1",
+        "UPDATE summary SET model = -?2 WHERE model = ?1",
+    };
+    bool ok = true;
+    for (size_t i = 0; ok && i < sizeof updates / sizeof *updates; i++) {
+        struct db_query query;
+        db_prepare(&query, copy, keeping, updates[i]);
+        db_bind_int(&query, from);
+        db_bind_int(&query, to);
+        ok = db_run(&query, error);
+    }
+    return ok;
+}
+
+/* What a model of the copy is to be called: as the library calls it, or a number that the
+ * library never gave to another; *last is the largest in use. */
+static bool choose_number(const struct restoring *restoring, int64_t present_last, int64_t id,
+                          const struct hash *fingerprint, int64_t *last, int64_t *number,
+                          struct error *error)
+{
+    struct db_query query;
+    db_prepare(&query, restoring->present, keeping, "SELECT id FROM model WHERE fingerprint = ?");
+    db_bind_hash(&query, fingerprint);
+    if (!db_run_for_count(&query, number, error))
+        return false;
+    if (*number == 0 && id <= present_last) {
+        if (*last == INT64_MAX)
+            return db_damaged(restoring->copy, "it has no number left for a model", error);
+        ++*last;
+        *number = *last;
+    } else if (*number == 0) {
+        *number = id;
+    }
+    return true;
+}
+
+/* A session elsewhere may hold the number of a model while the library is replaced. */
+static bool keep_models(const struct restoring *restoring, struct error *error)
+{
+    struct db *copy = restoring->copy;
+    struct hash fingerprint;
+    int64_t present_last, last, id = 0, number;
+    if (!last_model(restoring->present, &present_last, error) ||
+        !raise_numbers(copy, "model", present_last, error) || !last_model(copy, &last, error) ||
+        !db_execute(copy, keeping, "PRAGMA defer_foreign_keys = ON", error))
+        return false;
+    for (;;) {
+        if (!next_model(copy, &id, &fingerprint, error))
+            return false;
+        if (id == 0)
+            break;
+        if (!choose_number(restoring, present_last, id, &fingerprint, &last, &number, error) ||
+            (number != id && !set_model_aside(copy, id, number, error)))
+            return false;
+    }
+    return raise_numbers(copy, "model", last, error) &&
+           db_execute(copy, keeping,
+                      "UPDATE model SET id = -id WHERE id < 0;"
+                      " UPDATE reading SET model = -model WHERE model < 0;"
+                      " UPDATE question SET model = -model WHERE model < 0;"
+                      " UPDATE summary SET model = -model WHERE model < 0",
+                      error);
+}
+
 /* states.db refers to documents and questions by number: none is given to another. */
 static bool keep_numbers(const struct restoring *restoring, struct error *error)
 {
-    return keep_numbers_of(restoring, "document", error) &&
-           keep_numbers_of(restoring, "question", error);
+    bool own;
+    return db_enter(restoring->copy, &own, error) &&
+           db_leave(restoring->copy, own,
+                    keep_numbers_of(restoring, "document", error) &&
+                        keep_numbers_of(restoring, "question", error) &&
+                        keep_models(restoring, error),
+                    error);
 }
+
+/* --- replacing ------------------------------------------------------------- */
 
 static bool is_loss(const struct library_loss *loss)
 {

@@ -35,10 +35,12 @@ bool library_add_question(struct library *library, const struct library_question
 }
 
 /* In the order that read_question takes. A parent that a damaged file names counts only
- * if it is there, and of the same document. */
+ * if it is there, of the same document, and an earlier question: who follows parents up
+ * comes to an end. */
 #define SELECT_QUESTION                                                                            \
     "SELECT id, document, model, coalesce((SELECT parent.id FROM question AS parent"               \
-    " WHERE parent.id = question.parent AND parent.document = question.document), 0),"             \
+    " WHERE parent.id = question.parent AND parent.document = question.document"                   \
+    " AND parent.id > 0 AND parent.id < question.id), 0),"                                         \
     " asked_at, scope, question, answer, detail FROM question"
 
 static void read_question(struct db_query *query, struct library_question *question)

@@ -96,7 +96,8 @@ bool states_each(struct states *states, int64_t document, const struct hash *mod
 bool states_remove_document(struct states *states, int64_t document,
                             struct error *error) WARN_UNUSED;
 /* The prefix and section states from `section` on: the text that they were made from has
- * changed. What an answer's state was made from, its key knows. */
+ * changed. What an answer's state was made from, its key knows: one over a text that is no
+ * more never loads, is among the first that states_thin removes, and an orphan to sweep. */
 bool states_remove_from(struct states *states, int64_t document, int64_t section,
                         struct error *error) WARN_UNUSED;
 /* The state of the answer to a question, of any model; none there is fine. */
@@ -120,11 +121,13 @@ bool states_sweep(struct states *states, states_keep *keep, void *context,
 /* When all states take more than `budget` bytes (0 or more), removes those that save the
  * least re-reading per byte until they take a sixteenth less than that. What a state
  * saves: a prefix state the tokens since the one kept before it, for each position up
- * to the next; the state of a section or an answer its own tokens (of an answer at most
- * 4096), for each of them, and 64 times that, as asking is more common than resuming from
- * the middle (states_thin.c says how much). All count half for every 30 days since they were last
- * used; a date to come counts as now. Of each document and model, the prefix state that goes
- * farthest and the one stored last are never removed, even if that leaves more than the budget.
+ * to the next; the state of a section its own tokens, for each of them, and 64 times that,
+ * as asking is more common than resuming from the middle; the state of an answer only
+ * question and answer, taken for 256 tokens, for each of them, as the rest of it lies in
+ * section and prefix states as well: so answers' states go before the others (states_thin.c
+ * says more). All count half for every 30 days since they were last used; a date to come
+ * counts as now. Of each document and model, the prefix state that goes farthest and the one
+ * stored last are never removed, even if that leaves more than the budget.
  *
  * Below the budget this costs some microseconds: call it after every state stored. */
 bool states_thin(struct states *states, int64_t budget, struct states_freed *freed,

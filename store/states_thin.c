@@ -12,9 +12,11 @@
  * document that was squeezed is one prefix state to some eight sections' length.
  *
  * The state of an answer holds the text that the question was asked of, with question
- * and answer. To go on from it is asking, too, and saves its own tokens: it counts as a
- * section state does. One that was asked of all up to some section holds far more, but
- * most of that the prefix states save as well: hence ANSWER_LIMIT.
+ * and answer. That text the state of its section saves as well, or a prefix state; what
+ * it saves alone is question and answer, of which the row does not tell the length:
+ * ANSWER_TOKENS stand for them. Most answers are never gone on from, so they do not get
+ * ASKING_WEIGHT: every question that was asked leaves such a state, and when room is
+ * short they make way for those that reading and asking begin with.
  *
  * All count for less the longer they were not used, and are held against the bytes
  * that they take. The states that are worth least go first, one after the other, each
@@ -29,7 +31,7 @@
 #include "base/clock.h"
 
 #define ASKING_WEIGHT 64.0
-#define ANSWER_LIMIT 4096        /* tokens that count: a long section's, with a conversation */
+#define ANSWER_TOKENS 256        /* of a question and its answer */
 #define HALF_LIFE (30.0 * 86400) /* seconds since the last use */
 #define NONE SIZE_MAX
 
@@ -75,11 +77,16 @@ static void weigh_prefix(struct thinning *thinning, size_t index)
         worth(item, distance(from, item->token) * distance(item->token, items[item->after].token));
 }
 
-static double weigh_asking(const struct candidate *item, int64_t kind)
+static double weigh_section(const struct candidate *item)
 {
-    bool is_longer = kind == STATES_ANSWER && item->token > ANSWER_LIMIT;
-    double tokens = (double)(is_longer ? ANSWER_LIMIT : item->token);
+    double tokens = (double)item->token;
     return worth(item, ASKING_WEIGHT * tokens * tokens);
+}
+
+static double weigh_answer(const struct candidate *item)
+{
+    double tokens = (double)(item->token < ANSWER_TOKENS ? item->token : ANSWER_TOKENS);
+    return worth(item, tokens * tokens);
 }
 
 /* --- loading --------------------------------------------------------------- */
@@ -146,8 +153,10 @@ static void take(struct thinning *thinning, struct db_query *query, int64_t now)
     thinning->model = model;
     if (kind == STATES_PREFIX)
         add_prefix(thinning, index);
-    else if (kind == STATES_SECTION || kind == STATES_ANSWER)
-        item->worth = weigh_asking(item, kind);
+    else if (kind == STATES_SECTION)
+        item->worth = weigh_section(item);
+    else if (kind == STATES_ANSWER)
+        item->worth = weigh_answer(item);
     else
         item->worth = worth(item, 0);
 }

@@ -8,7 +8,8 @@
 
 enum {
     MARGIN = 3,  /* columns for the cursor and a sign */
-    DEEPEST = 4, /* steps by which follow-ups are indented */
+    DEEPEST = 4, /* steps by which follow-ups are indented ... */
+    NARROW = 24, /* ... where there are as many columns; else one step */
 };
 
 /* --- rows ------------------------------------------------------------------------------ */
@@ -107,6 +108,8 @@ static bool add_turn(struct answers_pane *pane, size_t index)
     const struct conversing_turn *turn = &pane->book->conversation.turns[index];
     struct answers_row row = {.part = ANSWERS_QUESTION, .turn = index};
     int depth = book_depth(pane->book, turn);
+    if (pane->columns < NARROW) /* the words need the room */
+        depth = depth > 0;
     size_t blanks = MARGIN + 2 * (size_t)(depth < DEEPEST ? depth : DEEPEST);
     char sign[2 * DEEPEST + 8];
     snprintf(sign, sizeof sign, "%*s%s", (int)blanks - 2, "", turn->parent ? "+ " : "? ");
@@ -140,7 +143,8 @@ static void add_pending(struct answers_pane *pane)
  * draft each time. */
 static void make_rows(struct answers_pane *pane, int columns)
 {
-    bool pending = pane->book->task == BOOK_ASKING;
+    /* What is being answered is followed as long as the cursor is at the end. */
+    bool follows = pane->book->task == BOOK_ASKING && pane->scroll.at + 1 >= pane->count;
     if (pane->edition != pane->book->edition || pane->columns != columns) {
         free_rows(pane, 0);
         pane->columns = columns;
@@ -152,7 +156,7 @@ static void make_rows(struct answers_pane *pane, int columns)
     }
     free_rows(pane, pane->kept);
     add_pending(pane);
-    if (pending)
+    if (follows && pane->count > 0)
         pane->scroll.at = pane->count - 1;
 }
 

@@ -1,7 +1,11 @@
 #include "ui/book.h"
 
+#include "base/clock.h"
+
 #include <stdlib.h>
 #include <string.h>
+
+#define RETRY 2.0 /* seconds after which a text that could not be had is asked for again */
 
 /* --- its life ------------------------------------------------------------------------ */
 
@@ -214,7 +218,9 @@ static void watch(void *context, const struct event *event)
     switch (event->kind) {
     case EVENT_OUTLINE:
         for (size_t i = 0; i < BOOK_TEXTS; i++)
-            if (!book->texts[i].loading)
+            if (book->texts[i].loading)
+                book->texts[i].stale = true;
+            else
                 free_text(&book->texts[i]);
         load_outline(book);
         book_load_conversation(book);
@@ -312,10 +318,13 @@ static void load_text_done(void *context, const struct error *failure)
     struct book *book = load->book;
     struct book_text *slot = &book->texts[load->slot];
     slot->loading = false;
-    slot->failed = failure != NULL;
+    slot->failed_at = failure ? clock_seconds() : 0;
     if (failure) {
         if (!book->closed)
             host_fail(book->host, failure);
+    } else if (slot->stale) {
+        browsing_text_free(&load->text);
+        free_text(slot);
     } else {
         browsing_text_free(&slot->text);
         slot->text = load->text;
@@ -345,9 +354,14 @@ static struct book_text *find_slot(struct book *book, int64_t section)
 {
     if (section < 0 || section >= book->document.sections)
         return NULL;
-    for (size_t i = 0; i < BOOK_TEXTS; i++)
-        if (book->texts[i].section == section)
-            return &book->texts[i];
+    for (size_t i = 0; i < BOOK_TEXTS; i++) {
+        struct book_text *slot = &book->texts[i];
+        if (slot->section != section)
+            continue;
+        if (slot->failed_at == 0 || clock_seconds() < slot->failed_at + RETRY)
+            return slot;
+        free_text(slot);
+    }
     struct load_text *load = calloc(1, sizeof *load);
     struct book_text *slot = load ? free_slot(book) : NULL;
     if (!slot) {

@@ -21,7 +21,9 @@ struct book_text {
     unsigned columns; /* that it was wrapped for; 0: not yet */
     int64_t section;  /* -1: the slot is free */
     uint64_t used;    /* the larger, the later */
-    bool loading, failed;
+    bool loading;
+    bool stale;       /* what is being loaded is of an earlier text */
+    double failed_at; /* clock_seconds(); 0: it did not fail */
 };
 
 enum { BOOK_TEXTS = 160 }; /* slots; more than a screen can show sections of */
@@ -51,7 +53,8 @@ struct book {
     uint64_t clock;
 
     struct conversing conversation;
-    unsigned edition; /* raised when the conversation or the outline is another */
+    int conversation_loads; /* on their way */
+    unsigned edition;       /* raised when the conversation or the outline is another */
     struct browsing_summaries summaries;
     struct noting notes;
 

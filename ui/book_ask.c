@@ -33,6 +33,7 @@ static void load_turns_done(void *context, const struct error *failure)
 {
     struct load_turns *load = context;
     struct book *book = load->book;
+    book->conversation_loads--;
     if (failure && !book->closed)
         host_fail(book->host, failure);
     if (!failure) {
@@ -53,6 +54,7 @@ void book_load_conversation(struct book *book)
     if (!load)
         return;
     load->book = book;
+    book->conversation_loads++;
     book_submit(
         book, DESK_QUICK,
         &(struct desk_request){.run = run_load_turns, .context = load, .done = load_turns_done},
@@ -197,7 +199,10 @@ static void end_task(struct book *book)
 static bool take_turn(struct book *book, struct conversing *turn)
 {
     struct conversing *all = &book->conversation;
-    if (turn->count == 0)
+    /* A list that was loaded meanwhile may have it, or may lack it when it comes. */
+    if (book->conversation_loads > 0)
+        book_load_conversation(book);
+    if (turn->count == 0 || book_turn(book, turn->turns[0].id))
         return true;
     if (all->count == all->capacity) {
         size_t capacity = all->capacity ? 2 * all->capacity : 16;

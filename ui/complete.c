@@ -110,7 +110,8 @@ static bool run_listing(struct session *session, void *context, struct error *er
     if (folder) {
         ok = list_folder(listing, folder, error);
         closedir(folder);
-        qsort(listing->items, listing->count, sizeof *listing->items, by_text);
+        if (listing->count > 0)
+            qsort(listing->items, listing->count, sizeof *listing->items, by_text);
     }
     buffer_free(&path);
     return ok;

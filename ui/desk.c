@@ -14,6 +14,8 @@ struct ticket {
 
 enum { QUICK, SLOW, WORKERS };
 
+enum { AT_ONCE = 100 }; /* events between two looks at the keys */
+
 #define CLOSED "the reader was left"
 
 struct desk {
@@ -144,7 +146,7 @@ void desk_handle(struct desk *desk)
 {
     struct event event;
     for (size_t i = 0; i < WORKERS; i++)
-        while (worker_next(desk->workers[i], &event, 0))
+        for (int j = 0; j < AT_ONCE && worker_next(desk->workers[i], &event, 0); j++)
             dispatch(desk, i, &event);
 }
 

@@ -51,7 +51,7 @@ void desk_submit(struct desk *desk, enum desk_counter counter, const struct desk
 void desk_cancel(struct desk *desk, uint64_t ticket);
 
 void desk_descriptors(const struct desk *desk, struct pollfd descriptors[2]);
-/* Takes all events that wait. */
+/* Takes events that wait; should some be left, the descriptors tell. */
 void desk_handle(struct desk *desk);
 
 /* Whether requests are on their way: at the quick worker, at the other one. */

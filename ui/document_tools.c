@@ -82,7 +82,11 @@ static void follow_search(struct document_view *v)
         return;
     /* Its text first, so that the rows around it are known. */
     unsigned columns = v->text_pane.columns;
-    if (hit >= 0 && columns && !book_text(v->book, book->hits.items[hit].section, columns))
+    if (hit >= 0 && columns == 0) { /* nor can they be before the text is drawn once */
+        host_changed(v->host);
+        return;
+    }
+    if (hit >= 0 && !book_text(v->book, book->hits.items[hit].section, columns))
         return;
     v->search_waits = false;
     if (hit >= 0)
@@ -99,6 +103,7 @@ static void ask(struct document_view *v, const char *question)
     if (busy || v->book->task != BOOK_ASKING)
         return;
     v->answer_waits = true;
+    v->answers_pane.scroll.at = v->answers_pane.count;
     document_view_remember(v);
     document_view_focus(v, LAYOUT_ANSWERS);
 }
@@ -147,10 +152,15 @@ static void follow_answer(struct document_view *v)
         answers_pane_show(&v->answers_pane, conversation->turns[conversation->count - 1].id);
 }
 
+static int64_t section_here(const struct document_view *v)
+{
+    return v->focus == LAYOUT_OUTLINE ? (int64_t)v->outline_pane.scroll.at
+                                      : v->text_pane.cursor.section;
+}
+
 static void sum(struct document_view *v, enum book_summary what)
 {
-    int64_t section = v->focus == LAYOUT_OUTLINE ? (int64_t)v->outline_pane.scroll.at
-                                                 : v->text_pane.cursor.section;
+    int64_t section = section_here(v);
     bool busy = v->book->task != BOOK_IDLE;
     book_sum(v->book, what, section);
     if (busy || v->book->task != BOOK_SUMMING)
@@ -292,7 +302,13 @@ static void copy(struct document_view *v)
 static void accept_export(void *context, const char *text)
 {
     struct document_view *v = context;
-    book_export(v->book, text);
+    struct error error = {0};
+    struct buffer path = {0};
+    if (host_path(&path, text, &error))
+        book_export(v->book, path.data);
+    else
+        host_fail(v->host, &error);
+    buffer_free(&path);
 }
 
 static void export_to(struct document_view *v, const char *path)
@@ -304,7 +320,7 @@ static void export_to(struct document_view *v, const char *path)
                                  .context = v,
                                  .accept = accept_export};
     if (path) {
-        book_export(v->book, path);
+        accept_export(v, path);
         return;
     }
     snprintf(name, sizeof name, "%.200s.md", v->book->document.name);
@@ -345,7 +361,7 @@ static void edit_file(struct document_view *v)
 
 static bool act_model(struct document_view *v, enum action action, const char *argument)
 {
-    v->as_of = action == ACTION_ASK_HERE ? v->text_pane.cursor.section : -1;
+    v->as_of = action == ACTION_ASK_HERE ? section_here(v) : -1;
     v->after = 0;
     switch (action) {
     case ACTION_ASK:

@@ -352,6 +352,8 @@ static bool is_inside(struct canvas_area area, int line, int column)
 static void click(struct view *view, int line, int column)
 {
     struct document_view *v = from(view);
+    if (!v->book->loaded || v->book->document.sections == 0)
+        return;
     const struct layout *layout = &v->layout;
     for (int i = 0; i < LAYOUT_PANES; i++)
         if (is_inside(layout->panes[i], line, column)) {
@@ -362,8 +364,11 @@ static void click(struct view *view, int line, int column)
                 text_pane_click(&v->text_pane, at);
                 continue;
             }
-            size_t to = i == LAYOUT_ANSWERS ? v->answers_pane.scroll.first + (size_t)at
-                                            : (size_t)outline_pane_at(&v->outline_pane, at);
+            int64_t section = outline_pane_at(&v->outline_pane, at);
+            if (i == LAYOUT_OUTLINE && section < 0)
+                continue;
+            size_t to =
+                i == LAYOUT_ANSWERS ? v->answers_pane.scroll.first + (size_t)at : (size_t)section;
             struct scroll *scroll =
                 i == LAYOUT_ANSWERS ? &v->answers_pane.scroll : &v->outline_pane.scroll;
             again = again && scroll->at == to;
@@ -379,6 +384,8 @@ static void click(struct view *view, int line, int column)
 static void wheel(struct view *view, int line, int column, int direction)
 {
     struct document_view *v = from(view);
+    if (!v->book->loaded)
+        return;
     const struct layout *layout = &v->layout;
     if (is_inside(layout->panes[LAYOUT_OUTLINE], line, column)) {
         document_view_focus(v, LAYOUT_OUTLINE);

@@ -197,17 +197,22 @@ static void prompt_outcome(struct host *host, enum edit_outcome outcome)
 
 /* --- actions --------------------------------------------------------------------------- */
 
+bool host_path(struct buffer *path, const char *typed, struct error *error)
+{
+    bool home = typed[0] == '~' && typed[1] == '/' && place_home();
+    bool ok = home ? buffer_append_format(path, error, "%s%s", place_home(), typed + 1)
+                   : buffer_append_format(path, error, "%s", typed);
+    while (ok && path->size > 0 && path->data[path->size - 1] == ' ')
+        path->data[--path->size] = '\0';
+    return ok;
+}
+
 static void add_file(void *context, const char *text)
 {
     struct host *host = context;
     struct error error = {0};
     struct buffer path = {0};
-    bool ok = text[0] == '~' && text[1] == '/' && place_home()
-                  ? buffer_append_format(&path, &error, "%s%s", place_home(), text + 1)
-                  : buffer_append_text(&path, text, &error);
-    while (ok && path.size > 0 && path.data[path.size - 1] == ' ')
-        path.data[--path.size] = '\0';
-    if (ok)
+    if (host_path(&path, text, &error))
         shelf_add(host->shelf, path.data, true);
     else
         host_fail(host, &error);
@@ -388,6 +393,7 @@ static void take_pointer(struct host *host, const struct terminal_input *input)
 
 void host_input(struct host *host, const struct terminal_input *input)
 {
+    host->keyed = true;
     switch (input->stroke) {
     case STROKE_RESIZE:
     case STROKE_SUSPEND:
@@ -516,6 +522,8 @@ static void draw_message(const struct host *host, int lines, int columns)
 void host_draw(struct host *host)
 {
     int lines, columns;
+    bool redraw = host->redraw;
+    host->changed = host->redraw = host->keyed = false; /* drawing may ask for another */
     terminal_size(&lines, &columns);
     struct canvas_area last = {lines - 1, 0, 1, columns};
     terminal_cursor(-1, 0);
@@ -528,6 +536,5 @@ void host_draw(struct host *host)
     } else if (lines >= 3) {
         draw_hints(host, last);
     }
-    terminal_show(host->redraw);
-    host->changed = host->redraw = false;
+    terminal_show(redraw);
 }

@@ -41,6 +41,7 @@ struct host {
     struct view *top;
     bool changed; /* something is to be drawn ... */
     bool redraw;  /* ... all of it, as if the screen were unknown */
+    bool keyed;   /* ... because of a key, so that it is to be drawn at once */
     bool leaving;
     bool hung_up; /* somebody ended the reader */
 
@@ -73,6 +74,9 @@ void host_fail(struct host *host, const struct error *error);
 void host_push(struct host *host, struct view *view);
 /* Takes the topmost view away; without any left, the reader ends. */
 void host_pop(struct host *host);
+
+/* Appends a path as it was typed: "~/" is the home folder, blanks at the end go. */
+bool host_path(struct buffer *path, const char *typed, struct error *error) WARN_UNUSED;
 
 /* Lets the person type a line; takes the place of a prompt that is there. */
 void host_ask(struct host *host, const struct host_prompt *prompt);

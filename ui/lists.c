@@ -646,6 +646,10 @@ static void map_draw_line(void *context, size_t index, struct canvas_area line,
                       bits);
     bool here = map->bits && map->stretches == stretches && section >= map->first &&
                 section < map->first + AT_ONCE;
+    /* It was read after these were loaded. */
+    bool old = here && bits >= 0 && map->bits[(size_t)(section - map->first) * stretches] < 0;
+    if (old)
+        load_map(map, stretches);
     if (here)
         map_draw_stretches(book, section, map->bits + (size_t)(section - map->first) * stretches,
                            stretches, line, title_columns + number_columns);

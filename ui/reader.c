@@ -10,7 +10,10 @@
 #include <errno.h>
 #include <poll.h>
 
-#define FRAME (1.0 / 30) /* seconds between two redraws at least */
+/* Seconds between two redraws at least; what events change can wait, so that a key seldom
+ * finds that something was drawn just before it. */
+#define FRAME (1.0 / 30)
+#define EVENT_FRAME (1.0 / 12)
 
 struct reader {
     struct host host;
@@ -36,6 +39,11 @@ static void draw(struct reader *reader)
     reader->drawn_at = clock_seconds();
 }
 
+static double next_frame(const struct reader *reader)
+{
+    return reader->drawn_at + (reader->host.keyed ? FRAME : EVENT_FRAME);
+}
+
 static int sooner(int a, int b)
 {
     return a < 0 ? b : b < 0 ? a : a < b ? a : b;
@@ -47,7 +55,7 @@ static bool wait_for_something(struct reader *reader, int most, struct error *er
     struct pollfd all[3];
     int patience = sooner(terminal_patience(), most);
     if (reader->host.changed) {
-        double left = reader->drawn_at + FRAME - clock_seconds();
+        double left = next_frame(reader) - clock_seconds();
         patience = sooner(patience, left > 0 ? (int)(left * 1000) + 1 : 0);
     }
     desk_descriptors(reader->host.desk, all);
@@ -64,7 +72,7 @@ static bool turn(struct reader *reader, int most, struct error *error)
         return false;
     desk_handle(reader->host.desk);
     take_strokes(reader);
-    if (reader->host.changed && clock_seconds() >= reader->drawn_at + FRAME)
+    if (reader->host.changed && clock_seconds() >= next_frame(reader))
         draw(reader);
     return true;
 }

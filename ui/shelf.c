@@ -162,6 +162,10 @@ static void open_when_wanted(struct shelf *shelf, struct shelf_reading *reading)
     if (!reading->open || !reading->document || !shelf->open)
         return;
     reading->open = false;
+    if (shelf->host->prompting || shelf->host->top != reading->from) {
+        host_say(shelf->host, "it is in the library now: %s", reading->name ? reading->name : "");
+        return;
+    }
     shelf->open(shelf->open_context, reading->document);
 }
 
@@ -192,7 +196,8 @@ static void read_event(void *context, const struct event *event)
     if (event->kind == EVENT_PROGRESS)
         reading->progress = event->progress;
     if (event->kind == EVENT_OUTLINE) {
-        take_back(shelf, reading->document);
+        if (!reading->stopping)
+            take_back(shelf, reading->document);
         shelf_reload(shelf);
         open_when_wanted(shelf, reading);
     }
@@ -256,7 +261,8 @@ static void begin_reading(struct shelf *shelf, const char *path, int64_t documen
         free(copy);
         return;
     }
-    *reading = (struct shelf_reading){.document = document, .name = name, .open = open};
+    *reading = (struct shelf_reading){
+        .document = document, .name = name, .open = open, .from = shelf->host->top};
     *read = (struct read){.shelf = shelf, .reading = reading, .path = copy};
     read->options = (struct reading_options){.document = document};
     if (path) {
@@ -436,8 +442,10 @@ void shelf_sweep(struct shelf *shelf, struct error *error)
     shelf->sweep_error = error;
     if (shelf->removed_count == 0)
         return;
-    for (struct shelf_reading *reading = shelf->readings; reading; reading = reading->next)
+    for (struct shelf_reading *reading = shelf->readings; reading; reading = reading->next) {
+        reading->stopping = true;
         desk_cancel(shelf->host->desk, reading->ticket);
+    }
     desk_submit(shelf->host->desk, DESK_IN_TURN,
                 &(struct desk_request){.run = run_sweep, .context = shelf, .done = sweep_done},
                 NULL);

@@ -14,7 +14,8 @@ struct shelf_reading {
     char *name;       /* what is shown until it is */
     uint64_t ticket;
     bool begun;                     /* false: waits for another reading */
-    bool open;                      /* to be opened as soon as its text is there */
+    bool open;                      /* to be opened as soon as its text is there ... */
+    const void *from;               /* ... if this is still the topmost view */
     bool stopping;                  /* asked to stop */
     struct event_progress progress; /* once begun */
     struct shelf_reading *next;

@@ -51,6 +51,68 @@ bool answer_states_add(struct answer_states_thread *thread, const struct answer_
     return ok;
 }
 
+/* --- the text of a thread ------------------------------------------------------------------ */
+
+struct find {
+    const struct hash *text;
+    int64_t section; /* -1: not found yet */
+};
+
+static bool has_text(void *context, const struct library_section *section)
+{
+    struct find *find = context;
+    if (hash_equal(&section->text_hash, find->text))
+        find->section = section->ordinal;
+    return find->section < 0;
+}
+
+bool answer_states_find(struct session *session, int64_t document, const struct hash *text,
+                        int64_t *section, struct error *error)
+{
+    struct find find = {.text = text, .section = -1};
+    struct library_document known;
+    struct library_section same;
+    if (!library_get_document(session->library, document, &known, error))
+        return false;
+    bool there = *section >= 0 && *section < known.sections;
+    library_document_free(&known);
+    if (there) {
+        if (!library_get_section(session->library, document, *section, LIBRARY_OUTLINE, &same,
+                                 error))
+            return false;
+        has_text(&find, &same);
+        library_section_free(&same);
+    }
+    if (find.section < 0 &&
+        !library_each_section(session->library, document, LIBRARY_OUTLINE, has_text, &find, error))
+        return false;
+    *section = find.section;
+    return true;
+}
+
+/* Where the text that the thread was begun on is now; the section becomes -1 when it is
+ * nowhere. */
+static bool settle_ground(struct session *session, struct answer_states_thread *thread,
+                          struct error *error)
+{
+    struct library_document document;
+    struct hash now;
+    if (thread->section < 0)
+        return true;
+    if (thread->ground != ANSWER_STATES_PREFIX)
+        return answer_states_find(session, thread->document, &thread->text, &thread->section,
+                                  error);
+    if (!library_get_document(session->library, thread->document, &document, error))
+        return false;
+    bool there = thread->section < document.sections;
+    library_document_free(&document);
+    if (there && !reading_text_hash(session, thread->document, thread->section, &now, error))
+        return false;
+    if (!there || !hash_equal(&now, &thread->text))
+        thread->section = -1;
+    return true;
+}
+
 /* Adds a question's turn, and takes the ground from it: the first one's counts, which
  * comes last here. */
 static bool add_question(struct answer_states_thread *thread,
@@ -68,7 +130,8 @@ static bool add_question(struct answer_states_thread *thread,
     thread->ground = detail.as_of >= 0 ? ANSWER_STATES_PREFIX
                      : detail.reread   ? ANSWER_STATES_REREAD
                                        : ANSWER_STATES_SECTION;
-    thread->section = detail.as_of >= 0 ? detail.as_of : detail.section;
+    thread->section = detail.ground_known ? detail.as_of >= 0 ? detail.as_of : detail.section : -1;
+    thread->text = detail.ground;
     detail_free(&detail);
     return ok;
 }
@@ -101,6 +164,7 @@ bool answer_states_thread(struct session *session, int64_t question,
         library_question_free(&at);
         id = parent;
     }
+    ok = ok && (thread->count == 0 || settle_ground(session, thread, error));
     if (!ok || thread->section < 0)
         answer_states_free(thread);
     reverse(thread);
@@ -182,30 +246,8 @@ bool answer_states_keep(struct session *session, const struct answer_states_thre
     return false;
 }
 
-/* --- the ground ----------------------------------------------------------------------------- */
-
-/* Before the state is loaded: should the text change meanwhile, the key names a text that
- * is gone. */
-static bool hash_ground(struct session *session, struct answer_states_thread *thread,
-                        struct error *error)
-{
-    struct library_section section;
-    struct error absent = {0};
-    if (!library_get_section(session->library, thread->document, thread->section, LIBRARY_OUTLINE,
-                             &section, &absent)) {
-        *error = absent;
-        return absent.kind == ERROR_INPUT &&
-               error_set(error, ERROR_INPUT,
-                         "question %lld was answered from section %lld, which the document no "
-                         "longer has: ask anew",
-                         (long long)thread->turns[thread->count - 1].question,
-                         (long long)thread->section + 1);
-    }
-    thread->text = section.text_hash;
-    library_section_free(&section);
-    return thread->ground != ANSWER_STATES_PREFIX ||
-           reading_text_hash(session, thread->document, thread->section, &thread->text, error);
-}
+/* --- from the ground -----------------------------------------------------------------------------
+ */
 
 bool answer_states_reread(struct session *session, int64_t document, int64_t section,
                           const char *question, struct tokens *tokens, struct hash *text,
@@ -360,8 +402,6 @@ bool answer_states_load(struct session *session, struct answer_states_thread *th
     size_t turns = thread->count;
     *tokens_reread = 0;
     *saved = false;
-    if (!hash_ground(session, thread, error))
-        return false;
     for (; turns > 0; turns--) {
         if (!load(session, thread, turns, state, info, saved, error))
             return false;

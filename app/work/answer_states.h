@@ -43,9 +43,10 @@ struct answer_states_thread {
     size_t count, capacity;
 };
 
-/* The thread that ends with the answer to a question; `text` is not set. Without an answer,
- * or when what it was asked on is not known, its count is 0. A question whose own parent
- * has no answer begins a thread. ERROR_INPUT when there is no such question. */
+/* The thread that ends with the answer to a question. Without an answer, or when the text
+ * that it was asked on is not known or no longer in the document, its count is 0; when that
+ * text is another section now, it is that section's. A question whose own parent has no
+ * answer begins a thread. ERROR_INPUT when there is no such question. */
 bool answer_states_thread(struct session *session, int64_t question,
                           struct answer_states_thread *thread, struct error *error) WARN_UNUSED;
 void answer_states_free(struct answer_states_thread *thread);
@@ -58,10 +59,14 @@ bool answer_states_add(struct answer_states_thread *thread, const struct answer_
 bool answer_states_hash(const struct answer_states_thread *thread, size_t turns, struct hash *hash,
                         struct error *error) WARN_UNUSED;
 
-/* Brings `state` to the end of the thread, sets thread->text and *info. *saved: the state
+/* The section whose text has this hash: `section` itself, else the first such one. -1:
+ * none. */
+bool answer_states_find(struct session *session, int64_t document, const struct hash *text,
+                        int64_t *section, struct error *error) WARN_UNUSED;
+
+/* Brings `state` to the end of the thread, sets *info. *saved: the state
  * was there; otherwise it has been made, from that of an earlier answer or from the ground,
- * with a note, and kept if that can be. *tokens_reread: of the document, for that. ERROR_INPUT when
- * the document no longer has the ground's section. */
+ * with a note, and kept if that can be. *tokens_reread: of the document, for that. */
 bool answer_states_load(struct session *session, struct answer_states_thread *thread,
                         struct state *state, struct states_info *info, bool *saved,
                         int64_t *tokens_reread, struct error *error) WARN_UNUSED;

@@ -88,7 +88,8 @@ static bool follow(struct ask *ask, struct error *error)
     }
     if (ok && parent.answer && !goes_on(ask))
         session_note(ask->session,
-                     "what question %lld was answered from is not known: asked afresh",
+                     "what question %lld was answered from is not known, or has changed: asked "
+                     "afresh",
                      (long long)parent.id);
     if (ok && goes_on(ask))
         options->as_of = ask->thread.ground == ANSWER_STATES_PREFIX ? ask->thread.section : -1;
@@ -441,7 +442,7 @@ static bool choose_answer(struct ask *ask, struct error *error)
 /* --- the whole ------------------------------------------------------------------------- */
 
 /* What the library holds beside the words: as printed, and the answer's tokens, from which
- * its state can be made again to the bit. */
+ * its state can be made again to the bit, and the hash of the text that it began on. */
 static bool write_detail(struct ask *ask, struct buffer *detail, struct error *error)
 {
     json_t *json = asking_json(ask->session, &ask->options, ask->result);
@@ -451,6 +452,9 @@ static bool write_detail(struct ask *ask, struct buffer *detail, struct error *e
         for (size_t i = 0; i < tokens->count; i++)
             json_append(numbers, json_integer(tokens->data[i]));
         json_put(json, "answer_tokens", numbers);
+        char hex[HASH_HEX_SIZE];
+        hash_to_hex(hex, goes_on(ask) ? &ask->thread.text : &ask->texts[ask->best]);
+        json_put(json, "ground", json_string(hex));
     }
     return json_text(detail, json, error);
 }

@@ -1,5 +1,6 @@
 #include "app/work/conversing.h"
 
+#include "app/work/answer_states.h"
 #include "app/work/detail.h"
 #include "app/work/grounding.h"
 
@@ -61,8 +62,9 @@ static int64_t within(int64_t ordinal, int64_t sections)
     return ordinal < sections ? ordinal : -1;
 }
 
-static bool fill_turn(struct conversing_turn *turn, const struct library_question *question,
-                      int64_t sections, struct error *error)
+static bool fill_turn(struct session *session, struct conversing_turn *turn,
+                      const struct library_question *question, int64_t sections,
+                      struct error *error)
 {
     struct detail detail;
     if (!detail_read(&detail, question, error))
@@ -70,6 +72,13 @@ static bool fill_turn(struct conversing_turn *turn, const struct library_questio
     turn->id = question->id;
     turn->asked_at = question->asked_at;
     turn->section = within(detail.section, sections);
+    /* The text may have moved to another section since, or be gone. */
+    bool moved = detail.ground_known && detail.as_of < 0 && turn->section >= 0;
+    if (moved &&
+        !answer_states_find(session, question->document, &detail.ground, &turn->section, error)) {
+        detail_free(&detail);
+        return false;
+    }
     turn->as_of = detail.as_of < sections ? detail.as_of : sections - 1;
     turn->confidence = detail.confidence;
     turn->quotes = detail.quotes;
@@ -81,15 +90,15 @@ static bool fill_turn(struct conversing_turn *turn, const struct library_questio
     return (turn->question && (turn->answer || !question->answer)) || error_out_of_memory(error);
 }
 
-static bool add(struct conversing *conversation, const struct library_question *question,
-                int64_t sections, struct error *error)
+static bool add(struct session *session, struct conversing *conversation,
+                const struct library_question *question, int64_t sections, struct error *error)
 {
     /* What it follows up stands before it, whatever a database says. */
     bool follows = question->parent > 0 && find(conversation, question->parent) != NOWHERE;
     if (!push(conversation, error))
         return false;
     struct conversing_turn *turn = &conversation->turns[conversation->count - 1];
-    if (!fill_turn(turn, question, sections, error))
+    if (!fill_turn(session, turn, question, sections, error))
         return false;
     turn->parent = follows ? question->parent : 0;
     return true;
@@ -161,6 +170,7 @@ static bool count_sections(struct session *session, int64_t document, int64_t *s
 /* --- listing ------------------------------------------------------------------------------ */
 
 struct walk {
+    struct session *session;
     struct conversing *conversation;
     int64_t sections;
     struct error *error;
@@ -170,14 +180,15 @@ struct walk {
 static bool take_question(void *context, const struct library_question *question)
 {
     struct walk *walk = context;
-    walk->ok = add(walk->conversation, question, walk->sections, walk->error);
+    walk->ok = add(walk->session, walk->conversation, question, walk->sections, walk->error);
     return walk->ok;
 }
 
 bool conversing_list(struct session *session, int64_t document, struct conversing *conversation,
                      struct error *error)
 {
-    struct walk walk = {.conversation = conversation, .error = error, .ok = true};
+    struct walk walk = {
+        .session = session, .conversation = conversation, .error = error, .ok = true};
     conversing_free(conversation);
     bool ok = count_sections(session, document, &walk.sections, error) &&
               library_each_question(session->library, document, take_question, &walk, error) &&
@@ -196,7 +207,7 @@ bool conversing_add(struct session *session, int64_t question, struct conversing
     if (!library_get_question(session->library, question, &kept, error))
         return false;
     bool ok = count_sections(session, kept.document, &sections, error) &&
-              add(conversation, &kept, sections, error) &&
+              add(session, conversation, &kept, sections, error) &&
               look(session, kept.document, conversation, before, error);
     library_question_free(&kept);
     if (!ok && conversation->count > before)

@@ -83,6 +83,8 @@ static bool take(struct detail *detail, const json_t *json, struct error *error)
         detail->as_of = as_of;
     if (section >= 0)
         detail->section = section;
+    const char *ground = json_string_value(json_object_get(json, "ground"));
+    detail->ground_known = ground && hash_from_hex(&detail->ground, ground);
     detail->reread = json_is_true(json_object_get(json, "reread"));
     detail->confidence = confidence > 0 && confidence <= 1 ? confidence : 0;
     return take_quotes(detail, json_object_get(json, "quotes"), error) &&

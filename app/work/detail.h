@@ -17,6 +17,8 @@ struct detail {
     struct asking_quote *quotes; /* text and section as they were, none verified */
     size_t quote_count;
     struct tokens tokens; /* of the answer as the model gave it; empty: not known */
+    bool ground_known;
+    struct hash ground; /* of the text that the conversation was begun on */
 };
 
 /* False only when out of memory. Caller frees with detail_free. */

@@ -1,5 +1,6 @@
 #include "app/work/ingest.h"
 
+#include "base/clock.h"
 #include "document/document.h"
 
 #include <errno.h>
@@ -9,9 +10,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Sections in one transaction: enough that commits cost nothing beside parsing,
- * few enough that the write-ahead log stays small. */
+/* Sections are written some at a time: enough that commits cost nothing beside parsing,
+ * few enough that memory and write-ahead log stay small, and soon enough that whoever
+ * waits for them, or for a pause, does not wait long. */
 enum { SECTIONS_PER_COMMIT = 64 };
+#define SECONDS_PER_COMMIT 0.25
 
 /* What comes before the name in the stored path of a text from standard input. No
  * file's path begins so: theirs are absolute. */
@@ -31,15 +34,24 @@ struct ingest {
     struct document_reader *standard;
     struct document_section first;
     bool has_first;
-    /* It is no file, so that reading it may have to wait for somebody to write into it.
-     * Nobody else can write while a transaction is open: none is kept open then. */
+    /* It is no file, so that reading it may have to wait for somebody to write into it:
+     * what came is written at once. */
     bool may_wait;
 
     bool writing;    /* inside a transaction */
     int64_t ordinal; /* of the next section */
     int64_t stored;  /* sections that an earlier run left */
     bool differs;    /* everything from here on is new */
-    int64_t pending; /* sections since the last commit */
+
+    /* What is to be written next. While a transaction is open nobody else can write, and
+     * parsing may take any time: so none is open meanwhile. */
+    bool cutting; /* first the sections from `cut_from` on go */
+    int64_t cut_from;
+    struct library_section waiting[SECTIONS_PER_COMMIT];
+    size_t waiting_count;
+    double waiting_since;           /* clock_seconds() */
+    struct library_source *sources; /* [options->count] */
+    size_t sources_read, sources_written;
 };
 
 /* Below so many percent a guessed encoding is doubtful. */
@@ -59,7 +71,6 @@ static bool commit(struct ingest *in, struct error *error)
     if (!in->writing)
         return true;
     in->writing = false;
-    in->pending = 0;
     return library_commit(in->session->library, error);
 }
 
@@ -238,18 +249,17 @@ static bool same_section(const struct library_section *a, const struct library_s
            strcmp(a->title, b->title) == 0;
 }
 
-/* Drops what was stored from section `ordinal` on, with the states over it. */
-static bool cut(struct ingest *in, int64_t ordinal, struct error *error)
+/* What was stored from section `ordinal` on is to go. */
+static void cut(struct ingest *in, int64_t ordinal)
 {
-    in->result->changed = true;
-    return begin(in, error) &&
-           states_remove_from(in->session->states, in->result->document, ordinal, error) &&
-           library_cut_document(in->session->library, in->result->document, ordinal,
-                                DOCUMENT_NORMALIZER, error);
+    in->cutting = in->differs = in->result->changed = true;
+    in->cut_from = ordinal;
 }
 
+/* A document that is whole and has grown is cut at its end: that opens it for more. */
 static bool keep_or_cut(struct ingest *in, const struct library_section *fresh, struct error *error)
 {
+    bool same = false;
     if (in->differs)
         return true;
     if (in->ordinal < in->stored) {
@@ -257,15 +267,67 @@ static bool keep_or_cut(struct ingest *in, const struct library_section *fresh, 
         if (!library_get_section(in->session->library, in->result->document, in->ordinal,
                                  LIBRARY_MAP, &old, error))
             return false;
-        bool same = same_section(&old, fresh);
+        same = same_section(&old, fresh);
         library_section_free(&old);
-        if (same)
-            return true;
-        if (!cut(in, in->ordinal, error))
-            return false;
     }
-    in->differs = in->result->changed = true;
+    if (!same)
+        cut(in, in->ordinal);
     return true;
+}
+
+/* The reader's section lives until its next one. */
+static bool wait_with(struct ingest *in, const struct library_section *row, struct error *error)
+{
+    struct library_section *copy = &in->waiting[in->waiting_count];
+    *copy = *row;
+    copy->title = strdup(row->title);
+    copy->text = malloc(row->text_size + 1);
+    copy->map = row->map_size > 0 ? malloc(row->map_size) : NULL;
+    if (!copy->title || !copy->text || (row->map_size > 0 && !copy->map)) {
+        library_section_free(copy);
+        return error_out_of_memory(error);
+    }
+    memcpy(copy->text, row->text, row->text_size + 1);
+    if (row->map_size > 0)
+        memcpy(copy->map, row->map, row->map_size);
+    if (in->waiting_count++ == 0)
+        in->waiting_since = clock_seconds();
+    return true;
+}
+
+static void drop_waiting(struct ingest *in)
+{
+    while (in->waiting_count > 0)
+        library_section_free(&in->waiting[--in->waiting_count]);
+}
+
+/* Begins a transaction in which everything that waits is written. The states over a text
+ * that changes go before, so that nobody has to wait for both files. */
+static bool write_waiting(struct ingest *in, struct error *error)
+{
+    struct library *library = in->session->library;
+    int64_t document = in->result->document;
+    if (in->cutting && !states_remove_from(in->session->states, document, in->cut_from, error))
+        return false;
+    if (!begin(in, error) || (in->cutting && !library_cut_document(library, document, in->cut_from,
+                                                                   DOCUMENT_NORMALIZER, error)))
+        return false;
+    in->cutting = false;
+    for (size_t i = 0; i < in->waiting_count; i++)
+        if (!library_add_section(library, document, &in->waiting[i], error))
+            return false;
+    drop_waiting(in);
+    for (; in->sources_written < in->sources_read; in->sources_written++)
+        if (!library_finish_source(library, document, &in->sources[in->sources_written], error))
+            return false;
+    return true;
+}
+
+static bool is_time_to_write(const struct ingest *in)
+{
+    return in->waiting_count == SECTIONS_PER_COMMIT ||
+           (in->waiting_count > 0 &&
+            (in->may_wait || clock_seconds() - in->waiting_since >= SECONDS_PER_COMMIT));
 }
 
 static bool take_section(struct ingest *in, int64_t source, const struct document_section *section,
@@ -288,15 +350,10 @@ static bool take_section(struct ingest *in, int64_t source, const struct documen
         .map = (void *)(uintptr_t)section->map,
         .map_size = section->map_size,
     };
-    struct library *library = in->session->library;
-    if (!keep_or_cut(in, &row, error))
-        return false;
-    if (in->differs &&
-        (!begin(in, error) || !library_add_section(library, in->result->document, &row, error)))
+    if (!keep_or_cut(in, &row, error) || (in->differs && !wait_with(in, &row, error)))
         return false;
     in->ordinal++;
-    bool full = ++in->pending >= SECTIONS_PER_COMMIT;
-    return full || in->may_wait ? commit(in, error) : true;
+    return !is_time_to_write(in) || (write_waiting(in, error) && commit(in, error));
 }
 
 static bool take_and_report(struct ingest *in, int64_t source,
@@ -309,7 +366,8 @@ static bool take_and_report(struct ingest *in, int64_t source,
     if (!take_section(in, source, section, error))
         return false;
     session_progress(in->session, &progress);
-    bool go_on = in->writing ? !session_cancelled(in->session) : session_pause(in->session, error);
+    bool go_on =
+        in->waiting_count > 0 ? !session_cancelled(in->session) : session_pause(in->session, error);
     return go_on || error_set(error, ERROR_INTERRUPTED,
                               "interrupted while taking in the text: read it again to go on");
 }
@@ -381,22 +439,24 @@ static bool open_source(struct ingest *in, size_t place, struct document_reader 
 static bool finish_source(struct ingest *in, size_t place, const struct file_identity *identity,
                           const struct document_facts *facts, struct error *error)
 {
-    struct library_source source = {
+    struct library_source *source = &in->sources[place];
+    *source = (struct library_source){
         .ordinal = (int64_t)place,
-        .path = in->paths[place],
         .size = identity->size ? (int64_t)identity->size : (int64_t)facts->bytes,
         .modified_ns = identity->modified_ns,
         .lines = (int64_t)facts->lines,
         .pages = (int64_t)facts->pages,
         .invalid_bytes = (int64_t)facts->invalid_bytes,
         .hash = facts->hash,
-        .encoding = (char *)(uintptr_t)facts->encoding,
+        .encoding = strdup(facts->encoding),
         .evidence = facts->evidence,
         .confidence = facts->confidence,
     };
+    if (!source->encoding)
+        return error_out_of_memory(error);
+    in->sources_read = place + 1;
     note_encoding(in->session, in->options->paths[place], facts);
-    return begin(in, error) &&
-           library_finish_source(in->session->library, in->result->document, &source, error);
+    return true;
 }
 
 static bool take_source(struct ingest *in, size_t place, struct error *error)
@@ -422,9 +482,9 @@ static bool take_all(struct ingest *in, struct error *error)
     for (size_t i = 0; i < in->options->count; i++)
         if (!take_source(in, i, error))
             return false;
-    if (in->ordinal < in->stored && !in->differs && !cut(in, in->ordinal, error))
-        return false;
-    return begin(in, error) &&
+    if (in->ordinal < in->stored && !in->differs)
+        cut(in, in->ordinal);
+    return write_waiting(in, error) &&
            library_finish_document(in->session->library, in->result->document, error) &&
            commit(in, error);
 }
@@ -453,16 +513,45 @@ static bool add_document(struct ingest *in, struct error *error)
     return in->added;
 }
 
+static bool note_seen(void *context, const struct library_note *note)
+{
+    (void)note;
+    *(bool *)context = true;
+    return false;
+}
+
+/* A pause let others at it: what a person asked or wrote there stays, and so must it. */
+static bool remove_unless_used(struct ingest *in, bool *used, struct error *error)
+{
+    struct library *library = in->session->library;
+    int64_t document = in->result->document;
+    struct library_question question;
+    if (!library_last_question(library, document, &question, used, error))
+        return false;
+    if (*used)
+        library_question_free(&question);
+    else if (!library_each_note(library, document, note_seen, used, error))
+        return false;
+    return *used || library_remove_document(library, document, error);
+}
+
 /* A document that could not be taken in leaves nothing behind. */
 static void forget(struct ingest *in)
 {
     struct error ignored;
-    struct library *library = in->session->library;
-    if (!library_begin(library, &ignored))
+    bool used = false;
+    if (!library_begin(in->session->library, &ignored))
         return;
-    if (!library_remove_document(library, in->result->document, &ignored) ||
-        !library_commit(library, &ignored))
-        library_rollback(library);
+    if (!remove_unless_used(in, &used, &ignored) ||
+        !library_commit(in->session->library, &ignored)) {
+        library_rollback(in->session->library);
+        return;
+    }
+    if (used)
+        session_note(in->session, "the beginning of this text stays in the library, with the "
+                                  "questions and notes that were left there");
+    else if (!states_remove_document(in->session->states, in->result->document, &ignored))
+        session_note(in->session, "states of this text are left: `tidemark gc` removes them");
 }
 
 static bool open_standard(struct ingest *in, size_t place, struct error *error)
@@ -515,7 +604,9 @@ static bool begin_update(struct ingest *in, int64_t id, bool *unchanged, struct 
     if (*unchanged)
         return true;
     /* Another normalizer may cut the same bytes otherwise: nothing is kept then. */
-    return check_sources(in, error) && (current || cut(in, 0, error));
+    if (!current)
+        cut(in, 0);
+    return check_sources(in, error);
 }
 
 /* A text from standard input that has no name is known by how it begins. */
@@ -557,8 +648,9 @@ bool ingest_run(struct session *session, const struct ingest_options *options,
     struct ingest in = {.session = session, .options = options, .result = result};
     bool unchanged = false;
     *result = (struct ingest_result){0};
-    bool ok = find_paths(&in, error) && find_or_add(&in, &unchanged, error) &&
-              (unchanged || take_all(&in, error));
+    in.sources = calloc(options->count, sizeof *in.sources);
+    bool ok = (in.sources || error_out_of_memory(error)) && find_paths(&in, error) &&
+              find_or_add(&in, &unchanged, error) && (unchanged || take_all(&in, error));
     if (!ok) {
         undo(&in);
         if (in.added && error->kind != ERROR_INTERRUPTED)
@@ -568,8 +660,14 @@ bool ingest_run(struct session *session, const struct ingest_options *options,
         result->lease = NULL;
     }
     document_close(in.standard);
-    for (size_t i = 0; in.paths && i < options->count; i++)
-        free(in.paths[i]);
+    drop_waiting(&in);
+    for (size_t i = 0; i < options->count; i++) {
+        if (in.paths)
+            free(in.paths[i]);
+        if (in.sources)
+            library_source_free(&in.sources[i]);
+    }
     free(in.paths);
+    free(in.sources);
     return ok;
 }

@@ -10,6 +10,9 @@
 /* Of the line that a note without a passage of its own is known by. */
 #define MOST_LINE 300
 
+/* Of a passage that is looked for in other sections than its own; one of the two. */
+enum { LEAST_WORDS = 4, LEAST_BYTES = 40 };
+
 /* --- the list -------------------------------------------------------------------------- */
 
 struct note_walk {
@@ -133,6 +136,16 @@ static bool look_in(struct noting_note *item, const struct library_section *sect
     return false;
 }
 
+/* Whether a passage says enough to be known again in another section: a line like "Notes"
+ * stands in many places. */
+static bool is_distinct(const char *passage)
+{
+    size_t words = 0;
+    for (const char *at = passage; *at; at++)
+        words += *at != ' ' && *at != '\n' && (at == passage || at[-1] == ' ' || at[-1] == '\n');
+    return words >= LEAST_WORDS || strlen(passage) >= LEAST_BYTES;
+}
+
 /* Looks for the notes that are lost in one section: those that were there, or all. */
 struct look {
     struct session *session;
@@ -164,11 +177,24 @@ static bool look_in_any(void *context, const struct library_section *section)
                error_set(look->error, ERROR_INTERRUPTED, "interrupted while looking for notes");
     for (size_t i = 0; look->ok && i < look->notes->count; i++) {
         struct noting_note *item = &look->notes->items[i];
-        if (item->lost && find_exactly(&item->note, section->text, section->text_size, &begin))
+        bool open_here = item->lost && is_distinct(item->note.passage);
+        if (open_here && find_exactly(&item->note, section->text, section->text_size, &begin))
             move_note(item, section->ordinal, begin, begin + strlen(item->note.passage));
-        open += item->lost;
+        open += open_here && item->lost;
     }
     return look->ok && open > 0;
+}
+
+/* The nearest to where it was comes first. */
+static void sort_by_distance(int64_t *sections, size_t count, int64_t from)
+{
+    for (size_t i = 1; i < count; i++)
+        for (size_t j = i; j > 0 && llabs(sections[j] - from) < llabs(sections[j - 1] - from);
+             j--) {
+            int64_t section = sections[j];
+            sections[j] = sections[j - 1];
+            sections[j - 1] = section;
+        }
 }
 
 /* In the sections that hold its words. */
@@ -179,6 +205,7 @@ static bool look_by_words(struct look *look, int64_t document, struct noting_not
     if (!passage_sections(look->session, document, item->note.passage, sections, &count,
                           look->error))
         return false;
+    sort_by_distance(sections, count, item->note.section);
     for (size_t i = 0; i < count && item->lost; i++) {
         struct library_section section;
         if (!library_get_section(look->session->library, document, sections[i], LIBRARY_TEXT,
@@ -246,7 +273,8 @@ static bool find_all(struct session *session, int64_t document, struct noting *n
     if (!look_at_own(session, document, sections, &look))
         return false;
     for (size_t i = 0; i < notes->count; i++)
-        if (notes->items[i].lost && !look_by_words(&look, document, &notes->items[i]))
+        if (notes->items[i].lost && is_distinct(notes->items[i].note.passage) &&
+            !look_by_words(&look, document, &notes->items[i]))
             return false;
     if (count_lost(notes) > 0 &&
         !library_each_section(session->library, document, LIBRARY_TEXT, look_in_any, &look, error))

@@ -16,8 +16,8 @@ struct noting {
 };
 
 /* All notes of a document. A passage that does not stand where it was noted is looked for
- * in its section and in those that hold its words, white space and typographic marks folded
- * when it is long enough to be a quote, and as it was in all others. */
+ * in its section and, if it has four words or is long, in those that hold its words, white
+ * space and typographic marks folded, and as it was in all others. */
 bool noting_list(struct session *session, int64_t document, struct noting *notes,
                  struct error *error) WARN_UNUSED;
 void noting_free(struct noting *notes);

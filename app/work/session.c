@@ -101,10 +101,25 @@ static bool prepare_model(struct session *session, const char *path, struct erro
                                &session->model_id, error);
 }
 
+/* The library may have been replaced by a backup, which knows the model by another number
+ * or not at all. */
+static bool renew_model_id(struct session *session, struct error *error)
+{
+    bool found;
+    int64_t id;
+    if (!library_find_model(session->library, &session->fingerprint, &id, &found, error) ||
+        (!found &&
+         !library_touch_model(session->library, &session->fingerprint, session->model->name,
+                              gguf_path(session->model->file), &id, error)))
+        return false;
+    session->model_id = id;
+    return true;
+}
+
 bool session_need_model(struct session *session, struct error *error)
 {
     if (session->forward)
-        return true;
+        return renew_model_id(session, error);
     struct buffer path = {0};
     bool ok = place_model(&path, &session->model_source, session->options.model, error) &&
               prepare_model(session, path.data, error);
@@ -126,10 +141,8 @@ bool session_known_model(struct session *session, int64_t *id, struct hash *fing
 {
     *known = false;
     if (session->forward) {
-        *id = session->model_id;
         *fingerprint = session->fingerprint;
-        *known = true;
-        return true;
+        return library_find_model(session->library, fingerprint, id, known, error);
     }
     struct buffer path = {0};
     struct error ignored;

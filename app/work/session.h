@@ -37,7 +37,7 @@ struct session {
     struct forward *forward;
     enum place_source model_source;
     struct hash fingerprint;
-    int64_t model_id;
+    int64_t model_id; /* in the library as it was at the last session_need_model */
     struct tokens preamble;
     struct hash preamble_hash;
     char tag[FORWARD_TAG_SIZE];
@@ -62,8 +62,9 @@ bool session_open(struct session *session, const struct session_options *options
                   void *context, struct error *error) WARN_UNUSED;
 void session_close(struct session *session);
 
-/* Finds, checks and binds the model, and registers it in the library. Does
- * nothing when that was done before. */
+/* Finds, checks and binds the model, and registers it in the library. When that was
+ * done before, only model_id is looked up anew, since the library may have been replaced:
+ * every job that uses the id begins with this, and holds the id no longer than it runs. */
 bool session_need_model(struct session *session, struct error *error) WARN_UNUSED;
 
 /* The id of the model that would be used, without loading it: its fingerprint is

@@ -1,8 +1,9 @@
 /* worker.h: the one thread that owns engine and store.
  *
  *     struct worker *worker = worker_start(&options, &error);
- *     worker_submit(worker, read_job, &job);
- *     while (worker_next(worker, &event, -1)) ...  until EVENT_DONE or EVENT_FAILED
+ *     uint64_t id;
+ *     if (worker_submit(worker, read_job, &job, WORKER_IN_TURN, &id, &error))
+ *         while (worker_next(worker, &event, -1)) ...  until EVENT_DONE or EVENT_FAILED of id
  *     worker_stop(worker);
  *
  * Jobs run one after the other in the order given, but for urgent ones: these come

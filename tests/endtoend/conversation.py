@@ -130,23 +130,31 @@ class Bundled(Conversation):
         self.path.write_text(DOCUMENT.replace("Tom Hale", "Mara Voss"))
         self.good(self.user, "read", self.path, "--quiet")
         result = self.ask("--after", first["id"], "Who is its keeper?", codes=(0, NOT_FOUND))
-        self.assertIn("another text", result.err)
-        self.assertIn("made again from section 2", result.err)
-        self.assertGreater(result.json["tokens_reread"], 0)
-        self.assertEqual(result.json["from_states"], [])
-        self.assertNotEqual(self.answer_states()[first["id"]][:2], state[:2])
+        self.assertIn("has changed: asked afresh", result.err)
+        self.assertNotIn("answer", [source["kind"] for source in result.json["from_states"]])
+        self.assertEqual(self.answer_states()[first["id"]][:2], state[:2])
         for quote in result.json["quotes"]:
             self.assertNotIn("Tom Hale", quote["text"])
 
-        # A text that no longer has the section: the question says so, and stays.
+        # A text that no longer has the section: the question and its answer stay.
         self.path.write_text("# Harbour notes\n\nNothing is left of the harbour.\n")
         self.good(self.user, "read", self.path, "--quiet")
-        refused = self.user.run("ask", "harbour", "--after", first["id"], "Why?", "--quiet")
-        self.assert_refused(refused, INPUT)
-        self.assertIn("no longer has", refused.err)
+        afresh = self.ask("--after", first["id"], "Why?", codes=(0, NOT_FOUND))
+        self.assertIn("has changed: asked afresh", afresh.err)
         self.assertIn("Who built the lighthouse?", self.good(self.user, "export", "harbour").out)
         self.good(self.user, "gc", "--quiet")
-        self.assertEqual(self.answer_states(), {})
+        self.assertNotIn(first["id"], self.answer_states())
+
+    def test_text_that_moved(self):
+        """The conversation stays with its text when another section comes before it."""
+        first = self.ask("Who built the lighthouse?").json
+        self.path.write_text("# Foreword\n\nA few words by somebody else.\n\n" + DOCUMENT)
+        self.good(self.user, "read", self.path, "--quiet")
+        result = self.ask("--after", first["id"], "Who is its keeper?", codes=(0, NOT_FOUND))
+        self.assertNotIn("afresh", result.err)
+        self.assertEqual([source["kind"] for source in result.json["from_states"]], ["answer"])
+        if result.json["section"]:
+            self.assertEqual(result.json["section"]["title"], first["section"]["title"])
 
     def test_as_of(self):
         first = self.ask("Who is the keeper?", "--as-of", 2).json

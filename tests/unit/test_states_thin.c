@@ -83,10 +83,10 @@ static void mark_kept(struct references *references)
 static int64_t saved(const struct references *references, size_t index)
 {
     const struct reference *item = &references->items[index];
-    if (item->kind != STATES_PREFIX) {
-        int64_t tokens = item->kind == STATES_ANSWER && item->token > 4096 ? 4096 : item->token;
-        return 64 * tokens * tokens;
-    }
+    if (item->kind == STATES_SECTION)
+        return 64 * item->token * item->token;
+    if (item->kind == STATES_ANSWER)
+        return item->token < 256 ? item->token * item->token : 65536;
     int64_t before = 0, after = -1;
     for (size_t i = 0; i < references->count; i++) {
         const struct reference *other = &references->items[i];
@@ -200,7 +200,7 @@ static void put_random(struct fixture *fixture, int round, uint64_t *random)
         infos[i].token =
             kind == STATES_PREFIX
                 ? 1000 * section + (int64_t)(next_random(random) % (round % 2 ? 1500 : 6000))
-                : (int64_t)(next_random(random) % 300) * (kind == STATES_ANSWER ? 30 : 1);
+                : (int64_t)(next_random(random) % 300) * (kind == STATES_ANSWER ? 2 : 1);
         payloads[i] = noise;
         sizes[i] = next_random(random) % 2 ? 100 : 1 + next_random(random) % LARGEST;
     }
@@ -356,24 +356,50 @@ static void what_is_not_used_goes_first(void **state)
     }
 }
 
-/* An answer is worth what a section of as many tokens is. */
-static void answers_are_weighed_as_sections(void **state)
+/* An answer's state saves question and answer alone, and no more the longer the text was
+ * that they are about: the states of sections and prefixes save that. */
+static void answers_count_for_question_and_answer(void **state)
 {
     struct fixture *fixture = *state;
     reopen(fixture);
-    put_bytes(fixture, STATES_SECTION, 0, 30, 10);
-    put_bytes(fixture, STATES_ANSWER, 7, 31, 10);
-    put_bytes(fixture, STATES_SECTION, 1, 32, 10);
-    put_bytes(fixture, STATES_ANSWER, 2, 33, 10);
-    put_bytes(fixture, STATES_SECTION, 2, 4097, 10); /* more than an answer can be worth */
-    put_bytes(fixture, STATES_ANSWER, 9, 1000000, 10);
-    assert_left(fixture, 1, "0s 1s 2s 2a 7a 9a ");
-    static const char *const left[] = {"1s 2s 2a 7a 9a ", "1s 2s 2a 9a ", "2s 2a 9a ",
-                                       "2s 9a ",          "2s ",          ""};
-    for (int i = 0; i < 6; i++) {
-        thin(fixture, 59 - 10 * i);
-        assert_left(fixture, 1, left[i]);
+    put_bytes(fixture, STATES_SECTION, 0, 31, 10);     /* 64 x 961, less than 256 squared */
+    put_bytes(fixture, STATES_SECTION, 1, 33, 10);     /* more than that */
+    put_bytes(fixture, STATES_ANSWER, 2, 255, 10);     /* shorter than what is taken for one */
+    put_bytes(fixture, STATES_ANSWER, 4, 1000000, 10); /* as of some section */
+    put_bytes(fixture, STATES_ANSWER, 7, 256, 5);      /* as much, in half the room */
+    put_bytes(fixture, STATES_ANSWER, 9, 1000000, 10); /* not used for a month */
+    alter_open(fixture, "UPDATE state SET used_at = %lld WHERE section = 9",
+               (long long)clock_unix_time() - MONTH);
+    assert_left(fixture, 1, "0s 1s 2a 4a 7a 9a ");
+    static const struct {
+        int64_t budget;
+        const char *left;
+    } steps[] = {{54, "0s 1s 2a 4a 7a "}, {44, "1s 2a 4a 7a "}, {34, "1s 4a 7a "},
+                 {24, "1s 7a "},          {14, "7a "},          {4, ""}};
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        thin(fixture, steps[i].budget);
+        assert_left(fixture, 1, steps[i].left);
     }
+}
+
+/* Questions that were asked once and never gone on from must not cost a book its
+ * checkpoints, however many they are and however long the sections. */
+static void answers_make_way_for_checkpoints(void **state)
+{
+    struct fixture *fixture = *state;
+    reopen(fixture);
+    for (int64_t section = 0; section < 8; section++)
+        put_bytes(fixture, STATES_PREFIX, section, 1500 * (section + 1), 10);
+    for (int64_t section = 0; section < 3; section++)
+        put_bytes(fixture, STATES_SECTION, section, 1500, 10);
+    for (int64_t question = 1; question <= 40; question++)
+        put_bytes(fixture, STATES_ANSWER, question, question % 2 ? 1700 : 12000, 10);
+    struct states_freed freed = thin(fixture, 119);
+    assert_int_equal(freed.left, 110);
+    assert_left(fixture, 1, "0p 0s 1p 1s 2p 2s 3p 4p 5p 6p 7p ");
+    /* And of the two others a section's goes last, as before. */
+    thin(fixture, 42);
+    assert_left(fixture, 1, "0s 1s 2s 7p ");
 }
 
 static void long_row_is_left_evenly_spread(void **state)
@@ -536,15 +562,11 @@ int main(void)
 {
 #define STORED(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        STORED(choice_is_that_of_the_slow_way),
-        STORED(least_useful_goes_first),
-        STORED(what_is_not_used_goes_first),
-        STORED(answers_are_weighed_as_sections),
-        STORED(long_row_is_left_evenly_spread),
-        STORED(what_a_reading_goes_on_from_stays),
-        STORED(file_shrinks),
-        STORED(hostile_rows_do_no_harm),
-        STORED(damaged_rows_are_refused),
+        STORED(choice_is_that_of_the_slow_way),    STORED(least_useful_goes_first),
+        STORED(what_is_not_used_goes_first),       STORED(answers_count_for_question_and_answer),
+        STORED(answers_make_way_for_checkpoints),  STORED(long_row_is_left_evenly_spread),
+        STORED(what_a_reading_goes_on_from_stays), STORED(file_shrinks),
+        STORED(hostile_rows_do_no_harm),           STORED(damaged_rows_are_refused),
         STORED(many_states_are_thinned_quickly),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
