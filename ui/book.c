@@ -218,10 +218,7 @@ static void watch(void *context, const struct event *event)
     switch (event->kind) {
     case EVENT_OUTLINE:
         for (size_t i = 0; i < BOOK_TEXTS; i++)
-            if (book->texts[i].loading)
-                book->texts[i].stale = true;
-            else
-                free_text(&book->texts[i]);
+            book->texts[i].stale = true;
         load_outline(book);
         book_load_conversation(book);
         book_load_summaries(book);
@@ -319,19 +316,30 @@ static void load_text_done(void *context, const struct error *failure)
     struct book_text *slot = &book->texts[load->slot];
     slot->loading = false;
     slot->failed_at = failure ? clock_seconds() : 0;
-    if (failure) {
-        if (!book->closed)
-            host_fail(book->host, failure);
-    } else if (slot->stale) {
-        browsing_text_free(&load->text);
-        free_text(slot);
-    } else {
+    if (!failure) {
         browsing_text_free(&slot->text);
         slot->text = load->text;
         slot->columns = 0;
+    } else if (!book->closed) {
+        host_fail(book->host, failure);
     }
     free(load);
     book_done(book);
+}
+
+/* What the slot holds stays until the new text is there. */
+static void load_text(struct book *book, struct book_text *slot)
+{
+    struct load_text *load = calloc(1, sizeof *load);
+    if (!load)
+        return;
+    slot->loading = true;
+    slot->stale = false;
+    *load = (struct load_text){book, (size_t)(slot - book->texts), slot->section, {0}};
+    book_submit(
+        book, DESK_QUICK,
+        &(struct desk_request){.run = run_load_text, .context = load, .done = load_text_done},
+        NULL);
 }
 
 /* The slot that was not used for the longest time, emptied. NULL: all are being filled. */
@@ -352,28 +360,20 @@ static struct book_text *free_slot(struct book *book)
 
 static struct book_text *find_slot(struct book *book, int64_t section)
 {
+    struct book_text *slot = NULL;
     if (section < 0 || section >= book->document.sections)
         return NULL;
-    for (size_t i = 0; i < BOOK_TEXTS; i++) {
-        struct book_text *slot = &book->texts[i];
-        if (slot->section != section)
-            continue;
-        if (slot->failed_at == 0 || clock_seconds() < slot->failed_at + RETRY)
-            return slot;
-        free_text(slot);
-    }
-    struct load_text *load = calloc(1, sizeof *load);
-    struct book_text *slot = load ? free_slot(book) : NULL;
-    if (!slot) {
-        free(load);
+    for (size_t i = 0; !slot && i < BOOK_TEXTS; i++)
+        if (book->texts[i].section == section)
+            slot = &book->texts[i];
+    bool fresh = !slot;
+    if (fresh && (slot = free_slot(book)))
+        *slot = (struct book_text){.section = section};
+    if (!slot)
         return NULL;
-    }
-    *slot = (struct book_text){.section = section, .loading = true};
-    *load = (struct load_text){book, (size_t)(slot - book->texts), section, {0}};
-    book_submit(
-        book, DESK_QUICK,
-        &(struct desk_request){.run = run_load_text, .context = load, .done = load_text_done},
-        NULL);
+    bool again = slot->stale || (slot->failed_at > 0 && clock_seconds() > slot->failed_at + RETRY);
+    if (fresh || (again && !slot->loading))
+        load_text(book, slot);
     return slot;
 }
 

@@ -43,6 +43,7 @@ static void put_message(struct host *host, const char *text, bool is_error)
     host->message_is_error = is_error;
     if (!buffer_append_text(&host->message, text, &error))
         buffer_clear(&host->message);
+    host->keyed = true; /* most messages answer a key */
     host_changed(host);
 }
 

@@ -94,15 +94,18 @@ static int put_right(struct canvas_area line, int column, int width, const char 
     return column + width + GAP;
 }
 
-static void reading_text(const struct shelf_entry *entry, const struct shelf_reading *reading,
-                         bool narrow, char text[64])
+static void reading_text(const struct shelf *shelf, const struct shelf_entry *entry,
+                         const struct shelf_reading *reading, bool narrow, char text[64])
 {
     long long all = entry->document.sections, read = entry->document.sections_read;
     if (reading && reading->begun && reading->progress.tokens_expected > 0) {
         long long percent = reading->progress.tokens * 100 / reading->progress.tokens_expected;
         snprintf(text, 64, narrow ? "%lld%%" : "reading %lld%%", percent > 100 ? 100 : percent);
     } else if (reading) {
-        snprintf(text, 64, "%s", narrow ? "..." : reading->begun ? "reading" : "waiting");
+        snprintf(text, 64, "%s",
+                 narrow           ? "..."
+                 : reading->begun ? "reading"
+                                  : shelf_waiting(shelf, reading));
     } else if (narrow) {
         snprintf(text, 64, "%lld%%", all > 0 ? read * 100 / all : 0);
     } else if (read >= all && all > 0) {
@@ -123,7 +126,7 @@ static void draw_entry(const struct shelf *shelf, const struct shelf_entry *entr
     if (c->size)
         column = put_right(line, column, c->size, quantity_bytes(quantity, entry->document.bytes),
                            style);
-    reading_text(entry, reading, c->read < READ_COLUMNS, text);
+    reading_text(shelf, entry, reading, c->read < READ_COLUMNS, text);
     column = put_right(line, column, c->read, text, style);
     if (c->states)
         column = put_right(line, column, c->states,

@@ -363,6 +363,11 @@ const struct shelf_reading *shelf_reading_of(const struct shelf *shelf, int64_t 
     return NULL;
 }
 
+const char *shelf_waiting(const struct shelf *shelf, const struct shelf_reading *reading)
+{
+    return reading == shelf->readings ? "beginning" : "waiting";
+}
+
 void shelf_read(struct shelf *shelf, int64_t document)
 {
     if (!shelf_reading_of(shelf, document))

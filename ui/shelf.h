@@ -72,6 +72,9 @@ void shelf_stop(struct shelf *shelf, int64_t document);
 /* NULL when it is not being read. */
 const struct shelf_reading *shelf_reading_of(const struct shelf *shelf, int64_t document);
 
+/* What a reading that has not begun is doing. */
+const char *shelf_waiting(const struct shelf *shelf, const struct shelf_reading *reading);
+
 void shelf_remove(struct shelf *shelf, int64_t document);
 /* The id of the document that is back; 0: none was removed. */
 int64_t shelf_undo(struct shelf *shelf);

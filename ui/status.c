@@ -55,7 +55,7 @@ static void draw_reading(const struct document_view *v, struct canvas_area area)
     else if (!reading)
         snprintf(text, sizeof text, "%d%% read ", (int)(share * 100));
     else if (!reading->begun)
-        snprintf(text, sizeof text, "waiting for another reading ");
+        snprintf(text, sizeof text, "%s ", shelf_waiting(v->host->shelf, reading));
     else {
         rate_text(reading, rate);
         snprintf(text, sizeof text, " %d%%  %s ", (int)(share * 100), rate);
@@ -87,8 +87,9 @@ static void doing_text(const struct document_view *v, char text[96])
     const struct book *book = v->book;
     text[0] = '\0';
     if (book->task != BOOK_IDLE) {
-        const char *doing = book->task_progress.doing;
-        snprintf(text, 96, "%s ", doing && book->draft.size == 0 ? doing : book->task_name);
+        const char *doing =
+            book->task == BOOK_ASKING && book->draft.size == 0 ? book->task_progress.doing : NULL;
+        snprintf(text, 96, "%s%s%s ", book->task_name, doing ? ", " : "", doing ? doing : "");
         if (book->task == BOOK_SUMMING && book->task_progress.sections > 1)
             snprintf(text, 96, "%s %lld of %lld ", book->task_name,
                      (long long)book->task_progress.section + 1,

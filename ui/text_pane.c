@@ -101,6 +101,10 @@ void text_pane_move(struct text_pane *pane, long rows)
     bool more = true;
     for (long i = 0; more && i < (rows < 0 ? -rows : rows);) {
         more = rows < 0 ? previous_row(pane, &row) : next_row(pane, &row);
+        if (more && !text_of(pane, row.section)) { /* its rows are not known yet */
+            pane->cursor = (struct book_place){row.section, rows < 0 ? (size_t)-1 : 0};
+            return;
+        }
         if (more && !is_between(pane, row)) {
             good = row;
             i++;
