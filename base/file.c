@@ -91,3 +91,31 @@ bool file_make_folders(const char *path, struct error *error)
     }
     return true;
 }
+
+bool file_write(int descriptor, const char *bytes, size_t size)
+{
+    while (size > 0) {
+        ssize_t written = write(descriptor, bytes, size);
+        if (written < 0 && errno != EINTR)
+            return false;
+        if (written > 0) {
+            bytes += written;
+            size -= (size_t)written;
+        }
+    }
+    return true;
+}
+
+bool file_write_new(const char *path, const char *bytes, size_t size, struct error *error)
+{
+    int file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (file < 0)
+        return error_set(error, ERROR_INPUT, "cannot create %s: %s", path, strerror(errno));
+    int failure = file_write(file, bytes, size) ? 0 : errno;
+    if (close(file) != 0 && failure == 0)
+        failure = errno;
+    if (failure == 0)
+        return true;
+    unlink(path);
+    return error_set(error, ERROR_SYSTEM, "cannot write %s: %s", path, strerror(failure));
+}

@@ -32,4 +32,12 @@ bool file_identify(struct file_identity *identity, const char *path,
 /* Creates every missing folder of the path with mode 0700. */
 bool file_make_folders(const char *path, struct error *error) WARN_UNUSED;
 
+/* Writes all bytes to a descriptor, however many calls it takes; false with errno. */
+bool file_write(int descriptor, const char *bytes, size_t size);
+
+/* Makes a new file of mode 0600 with these bytes. ERROR_INPUT when it cannot be made or is
+ * there already, ERROR_SYSTEM when it cannot be written; nothing is left of it then. */
+bool file_write_new(const char *path, const char *bytes, size_t size,
+                    struct error *error) WARN_UNUSED;
+
 #endif

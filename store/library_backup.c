@@ -97,20 +97,6 @@ static void close_part(struct part *part)
     free(part->log);
 }
 
-static bool write_all(int descriptor, const char *bytes, size_t size)
-{
-    while (size > 0) {
-        ssize_t written = write(descriptor, bytes, size);
-        if (written < 0 && errno != EINTR)
-            return false;
-        if (written > 0) {
-            bytes += written;
-            size -= (size_t)written;
-        }
-    }
-    return true;
-}
-
 /* --- reading the backup ---------------------------------------------------- */
 
 #define PIECE 65536
@@ -131,7 +117,7 @@ static bool copy_main(const struct part *part, struct db *backup, struct error *
     for (sqlite3_int64 at = 0; status == SQLITE_OK && at < size;) {
         int count = size - at < PIECE ? (int)(size - at) : PIECE;
         status = file->pMethods->xRead(file, piece, count, at);
-        if (status == SQLITE_OK && !write_all(part->descriptor, piece, (size_t)count))
+        if (status == SQLITE_OK && !file_write(part->descriptor, piece, (size_t)count))
             return fail_to_copy(part, part->path, error);
         at += count;
     }
@@ -147,7 +133,7 @@ static bool copy_log_through(const struct part *part, int from, struct error *er
         return fail_to_copy(part, part->log, error);
     ssize_t count;
     while ((count = read(from, piece, sizeof piece)) > 0)
-        if (!write_all(to, piece, (size_t)count))
+        if (!file_write(to, piece, (size_t)count))
             break;
     bool ok = count == 0 || fail_to_copy(part, part->log, error);
     close(to);

@@ -93,6 +93,47 @@ void book_close(struct book *book, struct book_place place)
     book_done(book);
 }
 
+/* --- what is looked up whole --------------------------------------------------------------- */
+
+struct fetch {
+    struct book *book;
+    book_look *look;
+    book_take *take;
+    struct book_found found;
+};
+
+static bool run_fetch(struct session *session, void *context, struct error *error)
+{
+    struct fetch *fetch = context;
+    return fetch->look(session, fetch->book->id, &fetch->found, error);
+}
+
+static void fetch_done(void *context, const struct error *failure)
+{
+    struct fetch *fetch = context;
+    struct book *book = fetch->book;
+    if (failure && !book->closed)
+        host_fail(book->host, failure);
+    if (!failure)
+        fetch->take(book, &fetch->found);
+    conversing_free(&fetch->found.conversation);
+    browsing_summaries_free(&fetch->found.summaries);
+    noting_free(&fetch->found.notes);
+    free(fetch);
+    book_done(book);
+}
+
+void book_fetch(struct book *book, book_look *look, book_take *take)
+{
+    struct fetch *fetch = calloc(1, sizeof *fetch);
+    if (!fetch)
+        return;
+    *fetch = (struct fetch){.book = book, .look = look, .take = take};
+    book_submit(book, DESK_QUICK,
+                &(struct desk_request){.run = run_fetch, .context = fetch, .done = fetch_done},
+                NULL);
+}
+
 /* --- the outline ---------------------------------------------------------------------- */
 
 struct load {

@@ -53,8 +53,8 @@ struct book {
     uint64_t clock;
 
     struct conversing conversation;
-    int conversation_loads; /* on their way */
-    unsigned edition;       /* raised when the conversation or the outline is another */
+    bool conversation_stale; /* a newer list is on its way */
+    unsigned edition;        /* raised when the conversation or the outline is another */
     struct browsing_summaries summaries;
     struct noting notes;
 
@@ -143,6 +143,16 @@ void book_submit(struct book *book, enum desk_counter counter, const struct desk
                  uint64_t *ticket);
 /* To be called at the end of each `done`: frees a closed book after its last one. */
 void book_done(struct book *book);
+/* Looks something up and lets it take the place of what the book has, which is freed. */
+struct book_found { /* one of these */
+    struct conversing conversation;
+    struct browsing_summaries summaries;
+    struct noting notes;
+};
+typedef bool book_look(struct session *session, int64_t document, struct book_found *found,
+                       struct error *error);                         /* on the worker's thread */
+typedef void book_take(struct book *book, struct book_found *found); /* swaps */
+void book_fetch(struct book *book, book_look *look, book_take *take);
 void book_load_conversation(struct book *book);
 void book_load_summaries(struct book *book);
 void book_load_notes(struct book *book);

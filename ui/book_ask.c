@@ -8,15 +8,10 @@
 
 /* --- what is kept --------------------------------------------------------------------- */
 
-struct load_turns {
-    struct book *book;
-    struct conversing conversation;
-};
-
-static bool run_load_turns(struct session *session, void *context, struct error *error)
+static bool look_for_turns(struct session *session, int64_t document, struct book_found *found,
+                           struct error *error)
 {
-    struct load_turns *load = context;
-    return conversing_list(session, load->book->id, &load->conversation, error);
+    return conversing_list(session, document, &found->conversation, error);
 }
 
 /* What was asked before can be asked again from the prompt's history. */
@@ -29,75 +24,38 @@ static void recall_questions(const struct book *book)
             return;
 }
 
-static void load_turns_done(void *context, const struct error *failure)
+static void take_turns(struct book *book, struct book_found *found)
 {
-    struct load_turns *load = context;
-    struct book *book = load->book;
-    book->conversation_loads--;
-    if (failure && !book->closed)
-        host_fail(book->host, failure);
-    if (!failure) {
-        struct conversing before = book->conversation;
-        book->conversation = load->conversation;
-        load->conversation = before;
-        book->edition++;
-        recall_questions(book);
-    }
-    conversing_free(&load->conversation);
-    free(load);
-    book_done(book);
+    struct conversing before = book->conversation;
+    book->conversation = found->conversation;
+    found->conversation = before;
+    book->edition++;
+    book->conversation_stale = false;
+    recall_questions(book);
 }
 
 void book_load_conversation(struct book *book)
 {
-    struct load_turns *load = calloc(1, sizeof *load);
-    if (!load)
-        return;
-    load->book = book;
-    book->conversation_loads++;
-    book_submit(
-        book, DESK_QUICK,
-        &(struct desk_request){.run = run_load_turns, .context = load, .done = load_turns_done},
-        NULL);
+    book->conversation_stale = true;
+    book_fetch(book, look_for_turns, take_turns);
 }
 
-struct load_summaries {
-    struct book *book;
-    struct browsing_summaries summaries;
-};
-
-static bool run_load_summaries(struct session *session, void *context, struct error *error)
+static bool look_for_summaries(struct session *session, int64_t document, struct book_found *found,
+                               struct error *error)
 {
-    struct load_summaries *load = context;
-    return browsing_summaries(session, load->book->id, &load->summaries, error);
+    return browsing_summaries(session, document, &found->summaries, error);
 }
 
-static void load_summaries_done(void *context, const struct error *failure)
+static void take_summaries(struct book *book, struct book_found *found)
 {
-    struct load_summaries *load = context;
-    struct book *book = load->book;
-    if (failure && !book->closed)
-        host_fail(book->host, failure);
-    if (!failure) {
-        struct browsing_summaries before = book->summaries;
-        book->summaries = load->summaries;
-        load->summaries = before;
-    }
-    browsing_summaries_free(&load->summaries);
-    free(load);
-    book_done(book);
+    struct browsing_summaries before = book->summaries;
+    book->summaries = found->summaries;
+    found->summaries = before;
 }
 
 void book_load_summaries(struct book *book)
 {
-    struct load_summaries *load = calloc(1, sizeof *load);
-    if (!load)
-        return;
-    load->book = book;
-    book_submit(book, DESK_QUICK,
-                &(struct desk_request){
-                    .run = run_load_summaries, .context = load, .done = load_summaries_done},
-                NULL);
+    book_fetch(book, look_for_summaries, take_summaries);
 }
 
 const char *book_summary_of(const struct book *book, enum library_summary_kind kind,
@@ -200,7 +158,7 @@ static bool take_turn(struct book *book, struct conversing *turn)
 {
     struct conversing *all = &book->conversation;
     /* A list that was loaded meanwhile may have it, or may lack it when it comes. */
-    if (book->conversation_loads > 0)
+    if (book->conversation_stale)
         book_load_conversation(book);
     if (turn->count == 0 || book_turn(book, turn->turns[0].id))
         return true;

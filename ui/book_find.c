@@ -4,11 +4,8 @@
 #include "app/work/exporting.h"
 #include "base/file.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* --- the search ----------------------------------------------------------------------- */
 
@@ -176,43 +173,22 @@ ptrdiff_t book_hit(const struct book *book, struct book_place place, bool backwa
 
 /* --- notes ---------------------------------------------------------------------------- */
 
-struct load_notes {
-    struct book *book;
-    struct noting notes;
-};
-
-static bool run_load_notes(struct session *session, void *context, struct error *error)
+static bool look_for_notes(struct session *session, int64_t document, struct book_found *found,
+                           struct error *error)
 {
-    struct load_notes *load = context;
-    return noting_list(session, load->book->id, &load->notes, error);
+    return noting_list(session, document, &found->notes, error);
 }
 
-static void load_notes_done(void *context, const struct error *failure)
+static void take_notes(struct book *book, struct book_found *found)
 {
-    struct load_notes *load = context;
-    struct book *book = load->book;
-    if (failure && !book->closed)
-        host_fail(book->host, failure);
-    if (!failure) {
-        struct noting before = book->notes;
-        book->notes = load->notes;
-        load->notes = before;
-    }
-    noting_free(&load->notes);
-    free(load);
-    book_done(book);
+    struct noting before = book->notes;
+    book->notes = found->notes;
+    found->notes = before;
 }
 
 void book_load_notes(struct book *book)
 {
-    struct load_notes *load = calloc(1, sizeof *load);
-    if (!load)
-        return;
-    load->book = book;
-    book_submit(
-        book, DESK_QUICK,
-        &(struct desk_request){.run = run_load_notes, .context = load, .done = load_notes_done},
-        NULL);
+    book_fetch(book, look_for_notes, take_notes);
 }
 
 struct put_note {
@@ -296,33 +272,12 @@ struct export
     char *path;
 };
 
-static bool write_export(const char *path, const struct buffer *text, struct error *error)
-{
-    int file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (file < 0)
-        return error_set(error, ERROR_INPUT, "cannot write %s: %s", path, strerror(errno));
-    size_t done = 0;
-    bool ok = true;
-    while (ok && done < text->size) {
-        ssize_t wrote = write(file, text->data + done, text->size - done);
-        if (wrote > 0)
-            done += (size_t)wrote;
-        else if (errno != EINTR)
-            ok = error_set(error, ERROR_INPUT, "cannot write %s: %s", path, strerror(errno));
-    }
-    if (close(file) != 0 && ok)
-        ok = error_set(error, ERROR_INPUT, "cannot write %s: %s", path, strerror(errno));
-    if (!ok)
-        unlink(path);
-    return ok;
-}
-
 static bool run_export(struct session *session, void *context, struct error *error)
 {
     const struct export *export = context;
     struct buffer text = {0};
     bool ok = exporting_run(session, export->book->id, &text, error) &&
-              write_export(export->path, &text, error);
+              file_write_new(export->path, text.data, text.size, error);
     buffer_free(&text);
     return ok;
 }

@@ -1,5 +1,6 @@
 #include "ui/script.h"
 
+#include "base/file.h"
 #include "base/utf8.h"
 #include "ui/terminal.h"
 
@@ -245,38 +246,13 @@ static bool feed_paste(const char *text, struct error *error)
     return ok;
 }
 
-static bool write_all(int file, const char *bytes, size_t size)
-{
-    while (size > 0) {
-        ssize_t written = write(file, bytes, size);
-        if (written < 0 && errno != EINTR)
-            return false;
-        if (written > 0) {
-            bytes += written;
-            size -= (size_t)written;
-        }
-    }
-    return true;
-}
-
 /* Screens hold what documents say: nobody else may read them, whoever could before. */
 static bool save(const char *path, const struct buffer *screen, struct error *error)
 {
     struct stat status;
     if (lstat(path, &status) == 0 && (S_ISREG(status.st_mode) || S_ISLNK(status.st_mode)))
         unlink(path);
-    int file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (file < 0)
-        return error_set(error, ERROR_INPUT, "cannot create the screen file %s: %s", path,
-                         strerror(errno));
-    bool ok = write_all(file, screen->data, screen->size);
-    int failure = errno;
-    if (close(file) != 0 && ok) {
-        ok = false;
-        failure = errno;
-    }
-    return ok || error_set(error, ERROR_SYSTEM, "cannot write the screen file %s: %s", path,
-                           strerror(failure));
+    return file_write_new(path, screen->data, screen->size, error);
 }
 
 static bool save_screen(const char *path, struct error *error)
