@@ -462,6 +462,68 @@ static void restored_conversation_goes_on_with_new_numbers(void **state)
     assert_no_problems(fixture);
 }
 
+/* A document that each of the models has read, asked about and summarized. */
+static void use_models(struct fixture *fixture, const char *const *names, size_t count)
+{
+    int64_t document = add_document(fixture, "d", "/d");
+    for (int i = 0; i < 4; i++)
+        add_section(fixture, document, i, "A title", "Some words.\n");
+    MUST(library_finish_document(fixture->library, document, &fixture->error));
+    for (size_t i = 0; i < count; i++) {
+        int64_t model = touch_model(fixture, names[i]);
+        assert_int_equal(model, i + 1);
+        read_sections(fixture, document, model, names[i][0] - 'a');
+        add_question(fixture, document, model, names[i], NULL);
+        add_summary(fixture, document, model, -1, names[i]);
+    }
+}
+
+/* A session that is open elsewhere has the numbers of models in hand. */
+static void models_keep_their_numbers(void **state)
+{
+    struct backup *backup = *state;
+    struct fixture *fixture = &backup->fixture, other = {0};
+    static const char *const here[] = {"a", "b"}, *const there[] = {"b", "c", "a", "d"};
+    assert_true(make_folder(other.folder));
+    assert_true(library_open(&other.library, other.folder, &other.error));
+    use_models(&other, there, 4);
+    MUST(library_backup(other.library, backup->path, &fixture->error));
+    library_close(other.library);
+    assert_int_equal(remove_folder(other.folder), 0);
+
+    use_models(fixture, here, 2);
+    MUST(restore(backup, true));
+    assert_no_problems(fixture);
+    assert_int_equal(touch_model(fixture, "a"), 1);
+    assert_int_equal(touch_model(fixture, "b"), 2);
+    assert_int_equal(touch_model(fixture, "c"), 5); /* 2 is another's */
+    assert_int_equal(touch_model(fixture, "d"), 4);
+    int64_t fresh = touch_model(fixture, "e");
+    assert_true(fresh > 5);
+    close_library(fixture);
+    assert_int_equal(ask_number(fixture->path,
+                                "SELECT count(*) FROM question JOIN model ON model.id = model"
+                                " WHERE question = name"),
+                     4);
+    assert_int_equal(ask_number(fixture->path,
+                                "SELECT count(*) FROM summary JOIN model ON model.id = model"
+                                " WHERE text = name"),
+                     4);
+    assert_int_equal(ask_number(fixture->path,
+                                "SELECT count(*) FROM reading JOIN model ON model.id = model"
+                                " WHERE sections = unicode(name) - unicode('a')"),
+                     4);
+    assert_integrity(fixture->path);
+    reopen(fixture);
+
+    /* Nor does one that is not in the backup leave its number to another. */
+    back_up(backup);
+    int64_t gone = touch_model(fixture, "f");
+    MUST(restore(backup, true));
+    assert_true(touch_model(fixture, "g") > gone);
+    assert_int_equal(touch_model(fixture, "e"), fresh);
+}
+
 static void changed_text_is_a_loss(void **state)
 {
     struct backup *backup = *state;
@@ -900,6 +962,7 @@ int main(void)
         BACKED(loss_is_counted_and_refused),
         BACKED(notes_that_would_be_lost_are_counted),
         BACKED(restored_conversation_goes_on_with_new_numbers),
+        BACKED(models_keep_their_numbers),
         BACKED(changed_text_is_a_loss),
         BACKED(empty_library_takes_any_backup),
         BACKED(many_rows_are_compared_quickly),

@@ -45,6 +45,9 @@ struct reading_job {
 static bool pause_and_submit(void *context, struct error *error)
 {
     struct reading_job *job = context;
+    /* On a slow machine there may be pauses while the text is taken in. */
+    if (job->result.document == 0)
+        return job->pause(job->pause_context, error);
     if ((++job->pauses == 2 || job->always) && job->inner &&
         !worker_submit(job->worker, job->inner, job->inner_context, WORKER_URGENT, NULL, error))
         return false;
@@ -407,6 +410,61 @@ static void test_known_document(void **state)
     worker_stop(worker);
 }
 
+/* --- a library that is replaced ------------------------------------------------------------- */
+
+struct model_look {
+    int64_t id, found; /* as the session has it, as the library has it */
+    bool known;
+};
+
+static bool look_at_model(struct session *session, void *context, struct error *error)
+{
+    struct model_look *look = context;
+    struct hash fingerprint;
+    bool found;
+    if (!session_known_model(session, &look->id, &fingerprint, &look->known, error) ||
+        !session_need_model(session, error) ||
+        !library_find_model(session->library, &session->fingerprint, &look->found, &found, error))
+        return false;
+    look->id = session->model_id;
+    return true;
+}
+
+/* By a backup in which the model is not: its number must not be taken for another's. */
+static void test_model_after_restoring(void **state)
+{
+    struct work *work = *state;
+    char path[WORK_PATH_SIZE];
+    struct library_loss loss;
+    struct model_look look;
+    bool refused;
+    snprintf(path, sizeof path, "%s/backup.db", work->folder);
+    work_require(work, library_backup(work->session.library, path, &work->error));
+    struct worker *worker = start(work);
+    require_done(worker, submit(worker, look_at_model, &look, WORKER_IN_TURN));
+    assert_false(look.known);
+    int64_t first = look.id;
+    require_done(worker, submit(worker, look_at_model, &look, WORKER_IN_TURN));
+    assert_true(look.known && look.id == first && look.found == first);
+
+    work_require(work, upkeep_restore(&work->session, path, true, &loss, &refused, &work->error));
+    require_done(worker, submit(worker, look_at_model, &look, WORKER_IN_TURN));
+    assert_false(look.known);
+    assert_int_equal(look.id, look.found);
+    assert_true(look.id > first);
+
+    int64_t document = work_take_in(work, "a.md", "# One\n\nWords of one.\n");
+    struct reading_job job = {.options = {.document = document}};
+    require_done(worker, submit(worker, reading_job, &job, WORKER_IN_TURN));
+    struct library_reading reading;
+    bool found;
+    work_require(work, library_last_reading(work->session.library, document, &reading, &found,
+                                            &work->error));
+    assert_true(found && reading.model == look.id);
+    library_reading_free(&reading);
+    worker_stop(worker);
+}
+
 /* --- two workers ---------------------------------------------------------------------------- */
 
 struct visit {
@@ -500,6 +558,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_cancel_inner_or_outer, work_set_up, work_tear_down),
         cmocka_unit_test_setup_teardown(test_removed_while_reading, work_set_up, work_tear_down),
         cmocka_unit_test_setup_teardown(test_known_document, work_set_up, work_tear_down),
+        cmocka_unit_test_setup_teardown(test_model_after_restoring, work_set_up, work_tear_down),
         cmocka_unit_test_setup_teardown(test_two_workers, work_set_up, work_tear_down),
     };
     return cmocka_run_group_tests(tests, save_model, remove_model);
