@@ -210,7 +210,9 @@ static void task_done(void *context, const struct error *failure)
         shelf_reload(book->host->shelf);
     if (!failure && !asked) {
         book_load_summaries(book);
-        if (!book->closed && task->summing.chapter == 0 && !is_kept(task))
+        if (!book->closed && task->summary.text && !*task->summary.text)
+            host_say(book->host, "there is nothing to summarize here");
+        else if (!book->closed && task->summing.chapter == 0 && !is_kept(task))
             host_say(book->host, "%s", task->summary.text);
     }
     free_task(task);

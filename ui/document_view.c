@@ -105,14 +105,15 @@ static void go_to(struct document_view *v, const char *text)
     int64_t found = -1;
     if (*end == '\0' && end > text && !page && number >= 1 && number <= document->sections)
         found = number - 1;
-    for (int64_t i = 0; page && *end == '\0' && i < document->sections; i++)
+    bool there = page && *end == '\0' && number >= 1 && number <= document->pages;
+    for (int64_t i = 0; there && i < document->sections; i++)
         if (document->outline[i].page <= number)
             found = i;
     for (int64_t i = 0; !page && found < 0 && i < document->sections; i++)
         if (strncasecmp(document->outline[i].title, text, strlen(text)) == 0)
             found = i;
     if (found < 0)
-        host_say(v->host, "no section has this number or title");
+        host_say(v->host, page ? "there is no such page" : "no section has this number or title");
     else
         document_view_go(v, (struct book_place){found, 0}, 0);
 }

@@ -53,7 +53,7 @@ static int draw_summary(struct canvas_area area, int line, int most, const char 
     struct error error;
     struct wrap wrap = {0};
     int drawn = 0;
-    if (!text || most <= 0 || area.columns <= SIGNS + 4)
+    if (!text || !*text || most <= 0 || area.columns <= SIGNS + 4)
         return 0;
     if (*label) {
         canvas_label(area, line, SIGNS, label, THEME_DIM);

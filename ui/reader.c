@@ -10,8 +10,9 @@
 #include <errno.h>
 #include <poll.h>
 
-/* Seconds between two redraws at least; what events change can wait, so that a key seldom
- * finds that something was drawn just before it. */
+/* Seconds at least between two redraws for keys, and between any redraw and one for an
+ * event alone. So a key does not wait for what an event drew just before it; and since an
+ * event is drawn only where no key was for a while, there are no more than 30 a second. */
 #define FRAME (1.0 / 30)
 #define EVENT_FRAME (1.0 / 12)
 
@@ -20,7 +21,7 @@ struct reader {
     const struct reader_options *options;
     struct script *script;
     struct terminal_input input;
-    double drawn_at; /* clock_seconds() */
+    double drawn_at, key_drawn_at; /* clock_seconds() */
 };
 
 /* --- the loop -------------------------------------------------------------------------- */
@@ -35,13 +36,16 @@ static void draw(struct reader *reader)
 {
     if (reader->host.leaving)
         return;
+    bool keyed = reader->host.keyed;
     host_draw(&reader->host);
     reader->drawn_at = clock_seconds();
+    if (keyed)
+        reader->key_drawn_at = reader->drawn_at;
 }
 
 static double next_frame(const struct reader *reader)
 {
-    return reader->drawn_at + (reader->host.keyed ? FRAME : EVENT_FRAME);
+    return reader->host.keyed ? reader->key_drawn_at + FRAME : reader->drawn_at + EVENT_FRAME;
 }
 
 static int sooner(int a, int b)
