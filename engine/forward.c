@@ -453,16 +453,23 @@ static bool check_tokens(const struct forward *f, const int32_t *tokens, size_t 
     return true;
 }
 
-static void first_bits(const struct forward *f, const struct forward_lane *lane)
+/* Summed in the same parts as in a pass, so that it does not matter where a call begins. */
+static void first_bits(struct forward *f, const struct forward_lane *lane)
 {
     if (!lane->bits || lane->count == 0)
         return;
-    float top, sum = 0;
     lane->bits[0] = 0;
     if (lane->state->tokens == 0)
         return;
-    sum = f->kernels->sum_exp(&top, lane->state->logits, f->vocabulary);
-    lane->bits[0] = surprise(lane->state->logits[lane->tokens[0]], &top, &sum, 1, 1);
+    const float *logits = lane->state->logits;
+    size_t tiles = divide_up(f->vocabulary, LOGIT_OUTPUTS);
+    for (size_t i = 0; i < tiles; i++) {
+        size_t first = i * LOGIT_OUTPUTS, count = f->vocabulary - first;
+        f->tile_sum[i * MAX_ROWS] =
+            f->kernels->sum_exp(&f->tile_top[i * MAX_ROWS], logits + first,
+                                count < LOGIT_OUTPUTS ? count : LOGIT_OUTPUTS);
+    }
+    lane->bits[0] = surprise(logits[lane->tokens[0]], f->tile_top, f->tile_sum, tiles, MAX_ROWS);
 }
 
 bool forward_prefill(struct forward *f, const struct forward_lane *lanes, size_t count,

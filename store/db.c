@@ -27,6 +27,14 @@ static bool met_full_disk(const struct db *db, int status)
            ((status & 0xFF) == SQLITE_IOERR && (cause == ENOSPC || cause == EDQUOT));
 }
 
+/* SQLite calls itself busy, too, where it had no memory to look at its log. */
+static bool has_memory(void)
+{
+    void *some = malloc(4096);
+    free(some);
+    return some != NULL;
+}
+
 bool db_fail(const struct db *db, const char *doing, int status, struct error *error)
 {
     bool own = db->handle && sqlite3_extended_errcode(db->handle) == status;
@@ -34,6 +42,8 @@ bool db_fail(const struct db *db, const char *doing, int status, struct error *e
     switch (met_full_disk(db, status) ? SQLITE_FULL : status & 0xFF) {
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
+        if (!has_memory())
+            return error_out_of_memory(error);
         return error_set(error, ERROR_STORE,
                          "cannot %s: %s is busy: another tidemark is writing; try again", doing,
                          db->path);

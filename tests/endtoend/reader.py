@@ -922,7 +922,7 @@ class Keeping(Reader):
         screen.until("written: notes.md")
         self.assertEqual((user.folder / "notes.md").read_text(), self.good(user, "export", "harbour").out)
         self.command(screen, "export %s/x.md" % (user.folder / "absent"))
-        screen.until("cannot write .*No such file")
+        screen.until("cannot create .*No such file")
         self.leave(screen)
 
     def test_keys(self):
