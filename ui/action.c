@@ -44,8 +44,8 @@ const struct action_entry action_table[ACTION_COUNT] = {
     [ACTION_ADD] = {"add", "+ i", "add a file to the library and read it", "The library",
                     ACTION_EVERYWHERE, ACTION_FILE, NULL},
     [ACTION_REMOVE] = {"remove", "D <Delete>",
-                       "remove the document, the question or the note; a document goes when the "
-                       "library is left",
+                       "remove the document, the question or the note; a document goes when you "
+                       "leave",
                        NULL, ACTION_LIBRARY | ACTION_ANSWERS | ACTION_LIST, ACTION_NO_ARGUMENT,
                        NULL},
     [ACTION_UNDO] = {"undo", "u", "bring back the document that was removed last", NULL,
