@@ -205,7 +205,8 @@ class Terminal:
 class Tmux(Terminal):
     """In tmux: keys in, screens out. `program`: a shell command in place of tidemark."""
 
-    def __init__(self, test, home, *arguments, lines=24, columns=80, program=None, environment=None):
+    def __init__(self, test, home, *arguments, lines=24, columns=80, program=None,
+                 environment=None):
         super().__init__(test)
         self.folder = pathlib.Path(tempfile.mkdtemp(dir=home.folder))
         self.home = home
@@ -301,7 +302,7 @@ sleep 3600
 
 
 class Pty(Terminal):
-    """In a pseudo-terminal of its own: bytes in and out, with the times at which they came."""
+    """In a pseudo-terminal of its own: bytes in and out, and when they came."""
 
     def __init__(self, test, home, *arguments, lines=24, columns=80, environment=None):
         super().__init__(test)
@@ -348,7 +349,7 @@ class Pty(Terminal):
         fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
 
     def until(self, data, since=0, seconds=20):
-        """Waits for these bytes; the time at which they were there."""
+        """Waits for these bytes."""
         end = time.monotonic() + seconds
         while data not in self.raw()[since:]:
             if time.monotonic() > end:

@@ -21,16 +21,18 @@ QUESTION = "Who built the lighthouse?"
 EMPTY = "Nothing is here yet"
 
 # What a terminal would act on, each with a mark of its own, 7777.
-HOSTILE = (b"\x1b]0;OWNED7777\x07\x1b]52;c;Nzc3Nw==\x07\x1b[7777m\x1b[?7777h\x1b[7777;1H\x1bP7777q\x1b\\"
-           b"\x1b_7777\x1b\\\x1b^7777\x1b\\\x1b[2J\x1b[6n\x1bc\x1b#8"
-           b" \xc2\x9b7777m \xc2\x9d52;c;Nzc3Nw==\xc2\x9c \xc2\x90 \x9b7777m \x9d0;OWNED7777\x9c \xc2\x85"
-           b" \xe2\x80\xaereversed\xe2\x80\xac \xe2\x81\xa6isolate\xe2\x81\xa9 \xe2\x80\x8e\xe2\x80\x8f"
-           b" ze\xe2\x80\x8bro\xe2\x80\x8d\xe2\x81\xa0 \xef\xbb\xbf \xff\xfe\x80 \xed\xa0\x80 \xf4\x90\x80\x80"
-           b" \x08\x08\x08over \x0e\x0f \x7f \xe2\x80\xa8 \xe2\x80\xa9 e" + b"\xcc\x81" * 40 + b" end")
-SEQUENCES = (b"7777m", b"?7777h", b"7777;1H", b"P7777", b"_7777", b"^7777", b"[6n", b"c\x1b#8", b"#8",
-             b"]0;", b"]52;", b"[2J")
-UNSEEN = re.compile(
-    "[\x00-\x06\x0b\x0c\x10-\x1a\x1c-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+HOSTILE = (
+    b"\x1b]0;OWNED7777\x07\x1b]52;c;Nzc3Nw==\x07\x1b[7777m\x1b[?7777h\x1b[7777;1H\x1bP7777q\x1b\\"
+    b"\x1b_7777\x1b\\\x1b^7777\x1b\\\x1b[2J\x1b[6n\x1bc\x1b#8 "
+    b"\xc2\x9b7777m \xc2\x9d52;c;Nzc3Nw==\xc2\x9c \xc2\x90 \x9b7777m \x9d0;OWNED7777\x9c \xc2\x85 "
+    b"\xe2\x80\xaereversed\xe2\x80\xac \xe2\x81\xa6isolate\xe2\x81\xa9 \xe2\x80\x8e\xe2\x80\x8f "
+    b"ze\xe2\x80\x8bro\xe2\x80\x8d\xe2\x81\xa0 \xef\xbb\xbf \xff\xfe\x80 \xed\xa0\x80 "
+    b"\xf4\x90\x80\x80 \x08\x08\x08over \x0e\x0f \x7f \xe2\x80\xa8 \xe2\x80\xa9 e" +
+    b"\xcc\x81" * 40 + b" end")
+SEQUENCES = (b"7777m", b"?7777h", b"7777;1H", b"P7777", b"_7777", b"^7777", b"[6n", b"c\x1b#8",
+             b"#8", b"]0;", b"]52;", b"[2J")
+UNSEEN = re.compile("[\x00-\x06\x0b\x0c\x10-\x1a\x1c-\x1f\x7f-\x9f\u061c\u200e\u200f"
+                    "\u2028-\u202e\u2066-\u2069\ufeff]")
 
 
 def question_line(question):
@@ -192,7 +194,7 @@ class First(Reader):
         screen.until("%d of %d" % (left["sections_read"], left["sections"]))
         screen.keys("Enter")
         percent = int(screen.until(r"reading .*?(\d+)%").group(1))
-        share = 100 * left["tokens_read"] / (left["tokens_read"] * left["sections"] / left["sections_read"])
+        share = 100 * left["sections_read"] / left["sections"]
         self.assertGreater(percent, share - 10)
         more = "|".join(map(str, range(percent + 4, 101)))
         screen.until(r"reading .*?(%s)%%" % more)
@@ -224,7 +226,7 @@ class First(Reader):
             self.assertLess(seconds, 1)
             more = "|".join(map(str, range(before + 1, 101)))
             screen.until(r"reading .*?(%s)%%" % more)
-        self.prompt(screen, "a", "Ask:", "What is the whole story of the tides from the first page?")
+        self.prompt(screen, "a", "Ask:", "What is the story of the tides from the first page on?")
         screen.until("answering")
         begun = time.monotonic()
         screen.keys("C-c")
@@ -234,7 +236,8 @@ class First(Reader):
         self.assertLess(seconds, 1)
         screen.until(r"reading .*\d+%")
         self.leave(screen)
-        self.assertEqual(self.database(self.user, "SELECT 1 FROM question UNION SELECT 1 FROM summary"), [])
+        for table in ("question", "summary"):
+            self.assertEqual(self.database(self.user, "SELECT * FROM %s" % table), [])
 
     def test_redraws(self):
         """At most 30 a second, and never the whole screen."""
@@ -301,7 +304,8 @@ class Asking(Reader):
         screen.keys("t")
         tree = screen.until(r"4 of 4") and screen.capture()
         at = [tree.find(line) for line in (
-            QUESTION, "+ And when was it built?", "+ Who is its keeper?", "What stands on Gull Rock?")]
+            QUESTION, "+ And when was it built?", "+ Who is its keeper?",
+            "What stands on Gull Rock?")]
         self.assertEqual(at, sorted(at), tree)
         screen.keys("g", "g", "Enter")
         screen.until(r"^[^\n]*\? " + re.escape(QUESTION))
@@ -337,8 +341,8 @@ class Asking(Reader):
         screen.keys("O")
         screen.until("✓ \"The lighthouse on Gull Rock")
         screen.until("✗ not in the document: \"The lighthouse was")
-        held, fails = self.looks(screen, "on Gull Rock was built"), self.looks(screen, "carried away")
-        self.assertNotEqual(held, fails)
+        self.assertNotEqual(self.looks(screen, "on Gull Rock was built"),
+                            self.looks(screen, "carried away"))
         screen.keys("Tab")
         for _ in range(10):
             if re.search("│> +✗", screen.capture()):
@@ -373,7 +377,8 @@ class Asking(Reader):
             self.wait_for(lambda: self.database(user, kept), "summary %d" % kind)
             screen.until_gone("summarizing")
         self.leave(screen)
-        kept = dict(self.database(user, "SELECT kind, text FROM summary WHERE kind != 1 OR section = 1"))
+        kept = dict(self.database(
+            user, "SELECT kind, text FROM summary WHERE kind != 1 OR section = 1"))
         self.assertEqual(sorted(kept), [1, 3, 4, 5])
 
         screen = self.open_harbour(user, lines=60, columns=200)
@@ -423,12 +428,13 @@ class Sizes(Reader):
         count = 200 if not harness.options.sanitized else 60
         for i in range(count):
             lines, columns = harness.dice.choice(
-                ((1, 1), (3, 5), (5, 20), (harness.dice.randint(1, 70), harness.dice.randint(1, 250)),
+                ((1, 1), (3, 5), (5, 20),
+                 (harness.dice.randint(1, 70), harness.dice.randint(1, 250)),
                  (harness.dice.randint(5, 70), harness.dice.randint(20, 250))))
             stroke = harness.dice.choice(keys)
             sent.append((lines, columns, stroke))
             screen.resize(lines, columns, ";", "send-keys", "-t", "s", *stroke)
-            self.assertFalse(screen.has_ended(), "it ended: %s\n%s" % (sent[-20:], screen.capture()))
+            self.assertFalse(screen.has_ended(), sent[-20:])
         print("%d sizes and keys in %.1f s" % (count, time.monotonic() - begun))
         screen.resize(24, 80)
         screen.keys("Escape", "Escape", "C-c")
@@ -468,14 +474,16 @@ class Sizes(Reader):
         dice, sent = harness.dice, b""
         pieces = (
             lambda: dice.choice(keys).encode(),
-            lambda: dice.choice((b"\r", b"\t", b"\x1b", b"\x7f", b"\x01", b"\x15", b"\x0c", b"\x06")),
-            lambda: b"\x1b[%d%s" % (dice.randint(0, 30), dice.choice((b"~", b"A", b"B", b"C", b"D", b"H"))),
+            lambda: bytes((dice.choice(b"\r\t\x1b\x7f\x01\x15\x0c\x06"),)),
+            lambda: b"\x1b[%d%c" % (dice.randint(0, 30), dice.choice(b"~ABCDH")),
             lambda: b"\x1b[<%d;%d;%d%s" % (dice.choice((0, 64, 65, 99)), dice.randint(0, 300),
                                           dice.randint(0, 100), dice.choice((b"M", b"m"))),
-            lambda: b"\x1b[200~%s\x1b[201~" % bytes(dice.randrange(256) for _ in range(dice.randint(0, 30))),
-            lambda: b":" + dice.choice((b"mouse on", b"theme light", b"theme", b"goto 3", b"mark x",
-                                        b"note \xcc\x81", b"find Ada", b"sample", b"search (a+)+$")) + b"\r",
-            lambda: dice.choice(("ß", "語", "👩‍👩‍👧", "e\u0301", "\u202e", "\u0085")).encode(),
+            lambda: b"\x1b[200~%s\x1b[201~" % dice.randbytes(dice.randint(0, 30)),
+            lambda: b":%s\r" % dice.choice((
+                b"mouse on", b"theme light", b"theme", b"goto 3", b"mark x", b"note \xcc\x81",
+                b"find Ada", b"sample", b"search (a+)+$")),
+            lambda: dice.choice(("ß", "語", "\U0001f469\u200d\U0001f467", "e\u0301", "\u202e",
+                                 "\u0085")).encode(),
         )
         end = time.monotonic() + (10 if harness.options.sanitized else 5)
         while time.monotonic() < end and screen.process.poll() is None:
@@ -519,8 +527,8 @@ class Leaving(Reader):
             self.assertIn(sequence, last)
         self.assertRegex(last, rb"\x1b\[0?m")
         # Nothing is switched on again, and nothing drawn.
-        for sequence in (b"\x1b[?1049h", b"\x1b[?2004h", b"\x1b[?1000h", b"\x1b[?25l", b"\x1b[?2026h"):
-            self.assertNotIn(sequence, last[last.index(b"\x1b[?1049l"):])
+        for mode in (b"1049h", b"2004h", b"1000h", b"25l", b"2026h"):
+            self.assertNotIn(b"\x1b[?" + mode, last[last.index(b"\x1b[?1049l"):])
         self.assertEqual(termios.tcgetattr(screen.slave), screen.settings)
 
     def test_keys(self):
@@ -533,18 +541,18 @@ class Leaving(Reader):
                 self.assert_given_back(screen, since)
 
     def test_signals(self):
-        for number, codes in ((signal.SIGTERM, (130,)), (signal.SIGHUP, (130,)), (signal.SIGINT, (130,)),
-                              (signal.SIGSEGV, (-signal.SIGSEGV,)), (signal.SIGABRT, (-signal.SIGABRT,)),
-                              (signal.SIGBUS, (-signal.SIGBUS,)), (signal.SIGQUIT, (-signal.SIGQUIT,))):
+        notices = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+        faults = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS)
+        for number in (*notices, *faults, signal.SIGQUIT):
             with self.subTest(number.name):
                 screen = self.begin()
                 since = len(screen.raw())
                 screen.process.send_signal(number)
                 code = screen.code()
-                if harness.options.sanitized and number in (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT):
+                if harness.options.sanitized and number in faults:
                     self.assertNotEqual(code, 0)
                 else:
-                    self.assertIn(code, codes, screen.raw()[-500:])
+                    self.assertEqual(code, harness.INTERRUPTED if number in notices else -number)
                 self.assert_given_back(screen, since)
         self.assertEqual(self.good(self.user, "verify", "--json").lines[-1]["problems"], 0)
 
@@ -556,7 +564,7 @@ class Leaving(Reader):
         os.close(screen.master)
         os.close(screen.slave)
         screen.master, screen.slave = os.openpty()  # for the end
-        self.assertIn(screen.process.wait(20), (130, -signal.SIGHUP))
+        self.assertIn(screen.process.wait(20), (harness.INTERRUPTED, -signal.SIGHUP))
 
     def test_suspending(self):
         """Stopped, it gives the screen back; it draws it again when it goes on."""
@@ -610,7 +618,8 @@ class Hostile(Reader):
         text = raw.decode("utf-8")  # raises on what is none
         found = UNSEEN.search(text)
         if found:
-            self.fail("writes U+%04X: %r" % (ord(found.group()), text[max(0, found.start() - 80):][:160]))
+            self.fail("writes U+%04X: %r" % (
+                ord(found.group()), text[max(0, found.start() - 80):][:160]))
         self.assertNotIn("OWNED", screen.ask("#{pane_title}"))
         self.assertNotIn("7777", "".join(re.findall(r"\x1b\[[0-9;]*m", screen.capture("-e"))))
         return screen.capture()
@@ -682,16 +691,17 @@ class Hostile(Reader):
         self.database(user, "UPDATE section SET title = ?", (evil,))
         self.database(user, "UPDATE question SET question = ?, answer = ?, scope = ?", (evil,) * 3)
         self.database(user, "UPDATE summary SET text = ?", (evil,))
-        self.database(user, "INSERT INTO note (document, kind, name, section, begin, end, passage, text, made_at)"
-                      " VALUES (1, 3, '', 0, 0, 5, ?, ?, 0)", (evil, evil))
-        self.database(user, "INSERT INTO note (document, kind, name, section, begin, end, passage, text, made_at)"
-                      " VALUES (1, 1, ?, 1, 0, 5, ?, '', 0)", (evil, evil))
+        for kind, name in ((3, ""), (1, evil)):
+            self.database(
+                user, "INSERT INTO note (document, kind, name, section, begin, end, passage, text,"
+                " made_at) VALUES (1, ?, ?, 0, 0, 5, ?, ?, 0)", (kind, name, evil, evil))
         screen = self.open(user, lines=30, columns=120)
         screen.until(r"1 document")
         self.assert_tame(screen)
         screen.keys("Enter")
         screen.until("1/4")
-        for keys in ("O", "Tab", "Tab", "j", "G", "t", "Enter", "Tab", "F1", "q", "M", "q", "B", "q", "x", "Escape"):
+        for keys in ("O", "Tab", "Tab", "j", "G", "t", "Enter", "Tab", "F1", "q", "M", "q", "B",
+                     "q", "x", "Escape"):
             screen.keys(keys)
             self.assert_tame(screen)
         self.assert_intact(screen)
@@ -779,8 +789,9 @@ class Typing(Reader):
 
     def test_colours(self):
         colour = re.compile(rb"\x1b\[[0-9;:]*\b(?:3[0-8]|4[0-8]|9[0-7]|10[0-7])[;:m]")
-        for environment, expected in (({}, True), ({"NO_COLOR": "1"}, False), ({"NO_COLOR": ""}, True),
-                                      ({"COLORTERM": "truecolor"}, True)):
+        for environment, expected in (
+                ({}, True), ({"NO_COLOR": "1"}, False), ({"NO_COLOR": ""}, True),
+                ({"COLORTERM": "truecolor"}, True)):
             with self.subTest(environment):
                 screen = Pty(self, self.user, "harbour", environment=environment)
                 screen.until(b"Harbour notes")
@@ -846,7 +857,7 @@ class Keeping(Reader):
         screen.send("D")
         screen.until(b"goes when you leave")
         screen.process.terminate()
-        self.assertEqual(screen.code(), 130)
+        self.assertEqual(screen.code(), harness.INTERRUPTED)
         self.assertEqual(len(self.good(user, "ls", "--json").lines), 1)
 
     def test_notes(self):
@@ -860,7 +871,7 @@ class Keeping(Reader):
         screen.until("bookmark set")
         screen.keys("v", "j")
         self.prompt(screen, "w", "Note:", "ask Ivo about the paint")
-        self.wait_for(lambda: self.database(user, "SELECT count(*) FROM note") == [(3,)], "three notes")
+        self.wait_for(lambda: len(self.database(user, "SELECT 1 FROM note")) == 3, "three notes")
         self.leave(screen)
 
         screen = self.open(user, "harbour")
@@ -879,9 +890,12 @@ class Keeping(Reader):
     def test_programs(self):
         user = self.read_home(tiny=True)
         record = user.folder / "record"
-        script = user.write("program", "#!/bin/sh\nfor word; do printf '%%s\\n' \"$word\"; done >%s.new\n"
-                            "test -t 0 && test -t 1 && echo terminal >>%s.new\nstty -a >>%s.new\n"
-                            "mv %s.new %s\n" % ((record,) * 5))
+        script = user.write("program", """#!/bin/sh
+for word; do printf '%%s\\n' "$word"; done >%(record)s.new
+test -t 0 && test -t 1 && echo terminal >>%(record)s.new
+stty -a >>%(record)s.new
+mv %(record)s.new %(record)s
+""" % {"record": record})
         script.chmod(0o755)
         user.environment.update(EDITOR=str(script), PAGER=str(script))
         screen = self.open_harbour(user)
@@ -920,7 +934,8 @@ class Keeping(Reader):
         self.assertEqual(user.path.read_text(), DOCUMENT)
         self.command(screen, "export notes.md")
         screen.until("written: notes.md")
-        self.assertEqual((user.folder / "notes.md").read_text(), self.good(user, "export", "harbour").out)
+        self.assertEqual((user.folder / "notes.md").read_text(),
+                         self.good(user, "export", "harbour").out)
         self.command(screen, "export %s/x.md" % (user.folder / "absent"))
         screen.until("cannot create .*No such file")
         self.leave(screen)
@@ -949,8 +964,9 @@ class Keeping(Reader):
         self.assertEqual(screen.code(), 0)
 
         for text in ("[keys]\nfly = f\n", "[keys]\ndown = <Nowhere>\n", "[keys]\ndown = g\n",
-                     "[keys]\nask = x\nbookmark = x\n", "[reader]\ntheme = pink\n", "[reader]\nmouse = perhaps\n",
-                     "[reader]\nwings = 2\n", "[other]\na = b\n", "[keys\n"):
+                     "[keys]\nask = x\nbookmark = x\n", "[reader]\ntheme = pink\n",
+                     "[reader]\nmouse = perhaps\n", "[reader]\nwings = 2\n", "[other]\na = b\n",
+                     "[keys\n"):
             with self.subTest(text):
                 config.write_text(text)
                 screen = Pty(self, user, "harbour")
@@ -968,7 +984,7 @@ class Keeping(Reader):
                 self.assertEqual(result.code, USAGE, result)
                 self.assertEqual(result.out, "", result)
                 self.assertNotIn("\x1b", result.err)
-                self.assertTrue(result.err.startswith("tidemark: ") or "usage" in result.err.lower(), result)
+                self.assertRegex(result.err, "^tidemark: |[Uu]sage")
         for name in ("nonsense", "dumb", ""):
             with self.subTest(name):
                 screen = Pty(self, user, "harbour", environment={"TERM": name})
