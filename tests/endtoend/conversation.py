@@ -41,6 +41,8 @@ class Bundled(Conversation):
     def setUp(self):
         if not BUNDLED.exists():
             self.skipTest("the bundled model is not here")
+        if harness.options.sanitized:
+            self.skipTest("too slow here; the tiny model goes the same ways")
         self.user = self.home()
         self.path = self.user.write("harbour.md", DOCUMENT)
         self.good(self.user, "read", self.path, "--quiet")
