@@ -230,6 +230,8 @@ static void read_done(void *context, const struct error *failure)
     if (failure && !(failure->kind == ERROR_INTERRUPTED && reading->stopping))
         host_fail(shelf->host, failure);
     tell_watchers(shelf, reading->document, &end);
+    if (reading->stopping)
+        shelf->host->keyed = true; /* it answers a key */
     shelf_reload(shelf);
     host_changed(shelf->host);
     free_reading(reading);
