@@ -70,18 +70,15 @@ bool answer_states_find(struct session *session, int64_t document, const struct 
                         int64_t *section, struct error *error)
 {
     struct find find = {.text = text, .section = -1};
-    struct library_document known;
     struct library_section same;
-    if (!library_get_document(session->library, document, &known, error))
-        return false;
-    bool there = *section >= 0 && *section < known.sections;
-    library_document_free(&known);
-    if (there) {
-        if (!library_get_section(session->library, document, *section, LIBRARY_OUTLINE, &same,
-                                 error))
-            return false;
+    struct error absent = {0};
+    if (library_get_section(session->library, document, *section, LIBRARY_OUTLINE, &same,
+                            &absent)) {
         has_text(&find, &same);
         library_section_free(&same);
+    } else if (absent.kind != ERROR_INPUT) {
+        *error = absent;
+        return false;
     }
     if (find.section < 0 &&
         !library_each_section(session->library, document, LIBRARY_OUTLINE, has_text, &find, error))
@@ -219,8 +216,8 @@ static void add_numerics(const struct answer_states_thread *thread, const char *
         snprintf(numerics, 64, "%.31s+%.31s", before, tag);
 }
 
-bool answer_states_put(struct session *session, const struct answer_states_thread *thread,
-                       const struct state *state, struct states_info *info, struct error *error)
+static bool put(struct session *session, const struct answer_states_thread *thread,
+                const struct state *state, struct states_info *info, struct error *error)
 {
     struct hash hash;
     if (!answer_states_hash(thread, thread->count, &hash, error))
@@ -236,7 +233,7 @@ bool answer_states_keep(struct session *session, const struct answer_states_thre
                         const struct state *state, struct states_info *info, struct error *error)
 {
     struct error failure = {0};
-    if (answer_states_put(session, thread, state, info, &failure) && upkeep_thin(session, &failure))
+    if (put(session, thread, state, info, &failure) && upkeep_thin(session, &failure))
         return true;
     if (failure.kind == ERROR_STORE) {
         session_note(session, "the answer's state is not kept: %s", failure.text);

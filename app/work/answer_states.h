@@ -72,13 +72,8 @@ bool answer_states_load(struct session *session, struct answer_states_thread *th
                         int64_t *tokens_reread, struct error *error) WARN_UNUSED;
 
 /* Stores the state after the thread's last answer; its `text` is set. Begun from a state of
- * another tag than the session's, it carries both, "this+that". */
-bool answer_states_put(struct session *session, const struct answer_states_thread *thread,
-                       const struct state *state, struct states_info *info,
-                       struct error *error) WARN_UNUSED;
-
-/* The same, and makes room (upkeep_thin). A store that cannot is no more than a note: the
- * state can be made again. */
+ * another tag than the session's, it carries both, "this+that". Makes room (upkeep_thin). A
+ * store that cannot is no more than a note: the state can be made again. */
 bool answer_states_keep(struct session *session, const struct answer_states_thread *thread,
                         const struct state *state, struct states_info *info,
                         struct error *error) WARN_UNUSED;

@@ -59,14 +59,7 @@ static void write_model(const struct tiny_model_plan *plan)
     struct gguf_writer writer = {0};
     struct random random = {7};
     add_keys(&writer, plan);
-    tiny_model_matrix(&writer, "token_embd.weight", plan->embedding, plan->vocabulary,
-                      plan->embedding_type, &random);
-    tiny_model_small(&writer, "output_norm.weight", plan->embedding, 1, 1, 0.25f, &random);
-    if (!plan->tied)
-        tiny_model_matrix(&writer, "output.weight", plan->embedding, plan->vocabulary,
-                          plan->output_type, &random);
-    for (unsigned i = 0; i < plan->layers; i++)
-        tiny_model_add_layer(&writer, plan, i, &random);
+    tiny_model_tensors(&writer, plan, &random);
     struct buffer file = gguf_writer_finish(&writer);
     gguf_writer_save(path_of("gguf", plan->name), file.data, file.size);
     buffer_free(&file);

@@ -236,6 +236,19 @@ static inline void tiny_model_add_layer(struct gguf_writer *writer,
 #undef NAME
 }
 
+static inline void tiny_model_tensors(struct gguf_writer *writer,
+                                      const struct tiny_model_plan *plan, struct random *random)
+{
+    tiny_model_matrix(writer, "token_embd.weight", plan->embedding, plan->vocabulary,
+                      plan->embedding_type, random);
+    tiny_model_small(writer, "output_norm.weight", plan->embedding, 1, 1, 0.25f, random);
+    if (!plan->tied)
+        tiny_model_matrix(writer, "output.weight", plan->embedding, plan->vocabulary,
+                          plan->output_type, random);
+    for (unsigned i = 0; i < plan->layers; i++)
+        tiny_model_add_layer(writer, plan, i, random);
+}
+
 /* The whole file, which the caller frees. */
 static inline struct buffer tiny_model_file(enum tiny_model_kind kind)
 {
@@ -243,14 +256,7 @@ static inline struct buffer tiny_model_file(enum tiny_model_kind kind)
     struct gguf_writer writer = {0};
     struct random random = {(uint64_t)kind + 1};
     tiny_model_keys(&writer, plan);
-    tiny_model_matrix(&writer, "token_embd.weight", plan->embedding, plan->vocabulary,
-                      plan->embedding_type, &random);
-    tiny_model_small(&writer, "output_norm.weight", plan->embedding, 1, 1, 0.25f, &random);
-    if (!plan->tied)
-        tiny_model_matrix(&writer, "output.weight", plan->embedding, plan->vocabulary,
-                          plan->output_type, &random);
-    for (unsigned i = 0; i < plan->layers; i++)
-        tiny_model_add_layer(&writer, plan, i, &random);
+    tiny_model_tensors(&writer, plan, &random);
     return gguf_writer_finish(&writer);
 }
 
