@@ -424,6 +424,17 @@ const struct options_entry options_table[] = {
      .offset = AT(kernels),
      .form = OPTIONS_FORM_CHOICE,
      .choices = "reference avx2 avx512"},
+    {.name = "backend",
+     .argument = "NAME",
+     .help = "where to compute: cpu, cuda, auto (default: auto)",
+     .detail = "`auto` is an NVIDIA GPU where one is there and takes the model, else the "
+               "processor; what it chose is said on standard error. With --kernels, the "
+               "processor computes.",
+     .commands = OPTIONS_EVERY,
+     .kind = OPTIONS_STRING,
+     .offset = AT(backend),
+     .form = OPTIONS_FORM_CHOICE,
+     .choices = "auto cpu cuda"},
     {.name = "quiet",
      .letter = 'q',
      .help = "say nothing on standard error but errors",
