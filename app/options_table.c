@@ -427,8 +427,8 @@ const struct options_entry options_table[] = {
     {.name = "backend",
      .argument = "NAME",
      .help = "where to compute: cpu, cuda, auto (default: auto)",
-     .detail = "`auto` is an NVIDIA GPU where one is there and takes the model, else the "
-               "processor; what it chose is said on standard error. With --kernels, the "
+     .detail = "With `auto`, an NVIDIA GPU where one is there and takes the model, else the "
+               "processor; what was chosen is said on standard error. With --kernels, the "
                "processor computes.",
      .commands = OPTIONS_EVERY,
      .kind = OPTIONS_STRING,
