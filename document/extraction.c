@@ -418,7 +418,8 @@ bool extraction_next(struct extraction *extraction, struct block *block, struct 
     for (;;) {
         if (!next_frame(extraction, &frame, error))
             return false;
-        if (extraction->open && frame.kind != extraction->last && frame.kind != WIRE_FAILED)
+        bool beside = frame.kind == WIRE_PLACE || frame.kind == WIRE_FAILED;
+        if (extraction->open && frame.kind != extraction->last && !beside)
             return distrust(extraction, "a part that breaks another", error);
         switch (frame.kind) {
         case WIRE_PLACE:

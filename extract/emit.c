@@ -93,9 +93,12 @@ void emit_end(void)
 }
 
 /* Who looks on should see what is there: before the work goes on, it is sent. */
+static void send(bool more);
+
 void emit_place(enum emit_unit unit, uint64_t number, const char *label, size_t size)
 {
-    emit_finish();
+    if (emit.open && emit.size > 0)
+        send(true);
     size_t kept = size > WIRE_LABEL_MOST ? WIRE_LABEL_MOST : size;
     char name[WIRE_LABEL_MOST];
     size_t used = 0, length;

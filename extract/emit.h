@@ -36,7 +36,8 @@ struct emit_limits {
 /* Before anything else. The stream goes to descriptor 1. */
 void emit_begin(const struct emit_limits *limits);
 
-/* From here on: page `number`, called `label`; or file `number` of a book. */
+/* From here on: page `number`, called `label` unless that is empty; or file `number` of a
+ * book. A block may be open, and goes on. EMIT_NO_UNIT: `label` is what the document is. */
 void emit_place(enum emit_unit unit, uint64_t number, const char *label, size_t size);
 
 /* The line or paragraph of the source that comes now; a smaller one than before counts
