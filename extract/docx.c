@@ -393,6 +393,7 @@ static void read_beside(const char *document, const char *name,
 
 void docx_read(const char *document)
 {
+    memset(&word, 0, sizeof word);
     read_beside(document, "styles.xml", style_start);
     resolve_styles();
     read_beside(document, "numbering.xml", numbering_start);

@@ -62,6 +62,7 @@ static void put_frame(const struct wire_frame *frame)
 
 void emit_begin(const struct emit_limits *limits)
 {
+    memset(&emit, 0, sizeof emit);
     emit.limits = *limits;
     put(WIRE_MAGIC, WIRE_MAGIC_SIZE);
 }

@@ -458,6 +458,7 @@ static const char *path_of(const char *id)
 
 void epub_read(void)
 {
+    memset(&book, 0, sizeof book);
     parse("META-INF/container.xml",
           &(struct xml_handlers){.start = container_start, .end = ignore_end});
     if (!book.package)
