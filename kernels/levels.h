@@ -8,6 +8,7 @@
 #define LEVELS_PANEL_COLUMNS 1024
 
 extern const struct kernels levels_reference;
+extern const struct kernels levels_avx2;
 extern const struct kernels levels_avx512;
 
 #endif

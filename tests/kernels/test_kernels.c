@@ -337,7 +337,7 @@ static void check_close(const char *what, const char *name, const float *actual,
 /* The scan in double beside a bound on what a level may be off, carried along
  * step by step, because states cancel and decay: no bound relative to the result
  * alone holds. The terms are those that the elementary functions allow themselves
- * (tests/kernels/test_math.c): e^x within (|x| + 2) 2^-23, log(1 + y) within
+ * (tests/kernels/check_math.h): e^x within (|x| + 2) 2^-23, log(1 + y) within
  * 2^-21, each product and sum one rounding, and what underflows. */
 struct exact_scan {
     double h[64], error[64];
