@@ -113,6 +113,8 @@ struct options {
 
     bool raw, shred, force;
 
+    const char *output, *type, *tokenizer, *calibrate;
+
     bool reread;
     const char *as_of;
     int64_t after;             /* a question's id; 0: none */

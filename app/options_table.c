@@ -15,6 +15,7 @@
 #define GC (1u << OPTIONS_GC)
 #define RESTORE (1u << OPTIONS_RESTORE)
 #define EVAL (1u << OPTIONS_EVAL)
+#define MODEL (1u << OPTIONS_MODEL)
 #define BENCH (1u << OPTIONS_BENCH)
 
 #define ANY_NUMBER ((size_t)-1)
@@ -152,9 +153,22 @@ const struct options_command_entry options_commands[OPTIONS_COMMANDS] = {
                       .most = 1,
                       .first = OPTIONS_FORM_FILE},
     [OPTIONS_MODEL] = {.name = "model",
-                       .arguments = "",
-                       .summary = "show the model in use",
-                       .detail = "Says which one, and how it was found."},
+                       .arguments = "[show|import DIR|FILE...|quantize FILE|verify [FILE]]",
+                       .summary = "show the model in use; import, quantize or check one",
+                       .detail = "`show`, or nothing: which model is used and how it was found, "
+                                 "its shape, types, sizes and fingerprint, and how fast it read "
+                                 "here when `bench` last measured it. `import`: writes a GGUF "
+                                 "file from a model as the hub lays it out: the folder DIR with "
+                                 "config.json, safetensors and tokenizer.json, or the FILEs of "
+                                 "weights in it. `quantize`: writes a GGUF file from another. "
+                                 "`verify`: checks all that opening a file checks, and every "
+                                 "block of its weights. Files of weights that could run code "
+                                 "(pickle) are refused. A file that is written gets its name once "
+                                 "it is whole. Exit code 4: a file is not sound.",
+                       .most = ANY_NUMBER,
+                       .first = OPTIONS_FORM_CHOICE,
+                       .rest = OPTIONS_FORM_FILE,
+                       .choices = "show import quantize verify"},
     [OPTIONS_BENCH] = {.name = "bench",
                        .arguments = "",
                        .summary = "measure how fast the model runs here",
@@ -231,7 +245,7 @@ const struct options_entry options_table[] = {
                "beginning, else UTF-8 where nothing is against it, else a guess, which is shown "
                "with how sure it is. What was given is kept with the document; `auto` forgets "
                "it.",
-     .commands = READ | EVAL,
+     .commands = READ | EVAL | MODEL,
      .kind = OPTIONS_STRING,
      .offset = AT(encoding)},
     {.name = "follow",
@@ -370,9 +384,45 @@ const struct options_entry options_table[] = {
      .commands = RM,
      .offset = AT(shred)},
     {.name = "force",
-     .help = "restore even if that loses something",
-     .commands = RESTORE,
+     .help = "do it even if that loses something",
+     .detail = "`restore`: what the backup lacks. `model`: the file that is there already.",
+     .commands = RESTORE | MODEL,
      .offset = AT(force)},
+
+    {.name = "output",
+     .letter = 'o',
+     .argument = "FILE",
+     .help = "file that `import` and `quantize` write",
+     .commands = MODEL,
+     .kind = OPTIONS_STRING,
+     .offset = AT(output),
+     .form = OPTIONS_FORM_FILE},
+    {.name = "type",
+     .argument = "NAME",
+     .help = "type of the weights that are written (default: q4_k_m)",
+     .detail = "The smaller, the faster and the less exact. Small tensors stay F32, and matrices "
+               "whose rows do not divide into blocks get the nearest type that fits.",
+     .commands = MODEL,
+     .kind = OPTIONS_STRING,
+     .offset = AT(type),
+     .form = OPTIONS_FORM_CHOICE,
+     .choices = "f32 f16 bf16 q8_0 q6_k q5_k_m q4_k_m q4_0"},
+    {.name = "tokenizer",
+     .argument = "PATH",
+     .help = "folder or tokenizer.json, where the weights have none beside them",
+     .commands = MODEL,
+     .kind = OPTIONS_STRING,
+     .offset = AT(tokenizer),
+     .form = OPTIONS_FORM_FILE},
+    {.name = "calibrate",
+     .argument = "FILE",
+     .help = "text to read with the model first, to find which weights count",
+     .detail = "Up to 100,000 tokens of it are read. Errors then weigh by what the weights are "
+               "multiplied by, which costs the model less of what it knows.",
+     .commands = MODEL,
+     .kind = OPTIONS_STRING,
+     .offset = AT(calibrate),
+     .form = OPTIONS_FORM_FILE},
 
     {.name = "rounds",
      .argument = "N",
@@ -427,8 +477,8 @@ const struct options_entry options_table[] = {
     {.name = "backend",
      .argument = "NAME",
      .help = "where to compute: cpu, cuda, auto (default: auto)",
-     .detail = "`auto` is an NVIDIA GPU where one is there and takes the model, else the "
-               "processor; what it chose is said on standard error. With --kernels, the "
+     .detail = "With `auto`, an NVIDIA GPU where one is there and takes the model, else the "
+               "processor; what was chosen is said on standard error. With --kernels, the "
                "processor computes.",
      .commands = OPTIONS_EVERY,
      .kind = OPTIONS_STRING,

@@ -2,6 +2,6 @@
 #ifndef TIDEMARK_APP_OPTIONS_TABLE_H
 #define TIDEMARK_APP_OPTIONS_TABLE_H
 
-#define OPTIONS_TABLE_LIMIT 64 /* room for entries, the last one not counted */
+#define OPTIONS_TABLE_LIMIT 80 /* room for entries, the last one not counted */
 
 #endif

@@ -1,8 +1,8 @@
 #include "app/progress.h"
 
 #include "app/output.h"
-#include "base/quantity.h"
 #include "base/clock.h"
+#include "base/quantity.h"
 #include "base/utf8.h"
 #include "base/visible.h"
 
@@ -73,6 +73,11 @@ static bool describe(const struct event_progress *at, struct buffer *line, struc
         if (!buffer_append_format(line, error, "  %.0f%%", part > 1 ? 100 : part * 100))
             return false;
     }
+    if (at->bytes_expected > 0 &&
+        !buffer_append_format(line, error, "  %s of %s  %.0f%%", quantity_bytes(done, at->bytes),
+                              quantity_bytes(left, at->bytes_expected),
+                              (double)at->bytes / (double)at->bytes_expected * 100))
+        return false;
     if (at->tokens_per_second > 0 &&
         !buffer_append_format(line, error, "  %s tokens/s",
                               quantity_rate(rate, at->tokens_per_second)))

@@ -1,5 +1,7 @@
 #include "engine/forward_backend.h"
 
+#include <assert.h>
+
 /* A backend's struct forward as far as it is known here. */
 static const struct forward_operations *operations_of(const struct forward *forward)
 {
@@ -78,4 +80,10 @@ bool forward_peak(struct forward *forward, struct forward_peak *peak, struct err
 {
     const struct forward_operations *operations = operations_of(forward);
     return operations->peak && operations->peak(forward, peak, error);
+}
+
+void forward_watch(struct forward *forward, forward_watcher *watcher, void *context)
+{
+    assert(operations_of(forward)->watch);
+    operations_of(forward)->watch(forward, watcher, context);
 }

@@ -48,6 +48,15 @@ bool forward_prefill(struct forward *forward, const struct forward_lane *lanes, 
 bool forward_decode(struct forward *forward, struct state *const *states, const int32_t *tokens,
                     size_t lanes, struct error *error) WARN_UNUSED;
 
+/* What is told of every product: the matrix, and [rows][stride] of what it is multiplied by,
+ * matrix->columns of each row in use. Called on the thread that runs the pass. */
+typedef void forward_watcher(void *context, const struct matrix *matrix, const float *x,
+                             size_t stride, size_t rows);
+
+/* From now on; NULL: nobody is told. Results do not change. Only for what forward_new
+ * makes. */
+void forward_watch(struct forward *forward, forward_watcher *watcher, void *context);
+
 /* The numerics tag: what, besides weights and input, the bits depend on. */
 void forward_tag(const struct forward *forward, char tag[FORWARD_TAG_SIZE]);
 

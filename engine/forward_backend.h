@@ -30,6 +30,9 @@ struct forward_operations {
     /* NULL: the processor's own, kernels/peak.h. */
     bool (*device)(struct forward *forward, struct forward_device *device, struct error *error);
     bool (*peak)(struct forward *forward, struct forward_peak *peak, struct error *error);
+
+    /* NULL where activations are not in the processor's own memory. */
+    void (*watch)(struct forward *forward, forward_watcher *watcher, void *context);
 };
 
 /* The pass on the processor's own cores (forward_cpu.c). */

@@ -49,6 +49,9 @@ struct forward {
     float *scratch; /* [threads][scratch_floats] */
     size_t scratch_floats;
 
+    forward_watcher *watcher; /* NULL: none */
+    void *watcher_context;
+
     /* The pass in progress. */
     size_t rows;
     bool decoding;
@@ -158,6 +161,19 @@ static void tag_forward(const struct forward *f, char tag[FORWARD_TAG_SIZE])
              FORWARD_REVISION);
 }
 
+static void watch_forward(struct forward *f, forward_watcher *watcher, void *context)
+{
+    f->watcher = watcher;
+    f->watcher_context = context;
+}
+
+static void tell_watcher(const struct forward *f, const struct matrix *matrix, const float *in,
+                         size_t stride, size_t rows)
+{
+    if (f->watcher)
+        f->watcher(f->watcher_context, matrix, in, stride, rows);
+}
+
 /* --- products ------------------------------------------------------------------ */
 
 static void product_item(void *context, size_t item, unsigned worker)
@@ -179,6 +195,7 @@ static void product_item(void *context, size_t item, unsigned worker)
 static bool product(struct forward *f, float *out, size_t out_stride, const struct matrix *matrix,
                     const float *in, size_t in_stride, bool add)
 {
+    tell_watcher(f, matrix, in, in_stride, f->rows);
     f->matrix = matrix;
     f->out = out;
     f->out_stride = out_stride;
@@ -388,8 +405,10 @@ static bool run_logits(struct forward *f)
     if (f->logit_count == 0)
         return true;
     size_t tiles = divide_up(f->vocabulary, LOGIT_OUTPUTS);
-    if (!pool_run(f->pool, logit_norm_item, f, f->logit_count) ||
-        !pool_run(f->pool, logit_item, f, tiles))
+    if (!pool_run(f->pool, logit_norm_item, f, f->logit_count))
+        return false;
+    tell_watcher(f, &f->model->output, f->u, f->inner, f->logit_count);
+    if (!pool_run(f->pool, logit_item, f, tiles))
         return false;
     for (size_t i = 0; i < f->logit_count; i++)
         if (f->logit_rows[i].target >= 0)
@@ -528,4 +547,5 @@ static const struct forward_operations operations = {
     .decode = decode,
     .tag = tag_forward,
     .free = free_forward,
+    .watch = watch_forward,
 };

@@ -225,6 +225,18 @@ bool gguf_has(const struct gguf *file, const char *key)
     return find(file, key) != NULL;
 }
 
+size_t gguf_entries(const struct gguf *file)
+{
+    return file->entry_count;
+}
+
+struct gguf_text gguf_entry_at(const struct gguf *file, size_t index, struct gguf_text *whole)
+{
+    assert(index < file->entry_count);
+    *whole = file->entries[index].whole;
+    return file->entries[index].key;
+}
+
 struct gguf_text gguf_next_text(const unsigned char **cursor)
 {
     size_t size = (size_t)gguf_reader_number(*cursor, 8);

@@ -90,6 +90,10 @@ bool gguf_maybe_text(const struct gguf *file, const char *key, struct gguf_text 
                      struct error *error) WARN_UNUSED;
 bool gguf_has(const struct gguf *file, const char *key);
 
+/* The key-values, sorted by key: *whole is key, type and value as they lie in the file. */
+size_t gguf_entries(const struct gguf *file);
+struct gguf_text gguf_entry_at(const struct gguf *file, size_t index, struct gguf_text *whole);
+
 /* Walks the strings of a GGUF_STRING array: *cursor starts as array->data; each
  * call takes one of the array's `count` strings. */
 struct gguf_text gguf_next_text(const unsigned char **cursor);

@@ -184,7 +184,11 @@ static bool take_entry(struct reader *reader, struct gguf_reader_entry *entry)
     if (entry->key.size == 0 || entry->key.size > KEY_MAX)
         return damaged(reader, start, "is a key of %zu bytes (1 to %d are allowed)",
                        entry->key.size, KEY_MAX);
-    return take_kind(reader, &entry->kind) && take_value(reader, entry);
+    if (!take_kind(reader, &entry->kind) || !take_value(reader, entry))
+        return false;
+    const unsigned char *begin = reader->file->map.data + start;
+    entry->whole = (struct gguf_text){(const char *)begin, reader->at - start};
+    return true;
 }
 
 static bool take_tensor(struct reader *reader, struct gguf_reader_tensor *tensor)

@@ -11,6 +11,7 @@ struct gguf_reader_entry {
     enum gguf_kind item;        /* of an array */
     const unsigned char *value; /* of a string or an array: its first item */
     size_t count;               /* bytes of a string, items of an array */
+    struct gguf_text whole;     /* key, type and value as in the file */
 };
 
 struct gguf_reader_tensor {

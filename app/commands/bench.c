@@ -1,8 +1,9 @@
 #include "app/command.h"
 #include "app/commands/commands.h"
-#include "base/quantity.h"
 #include "app/work/listing.h"
 #include "app/work/measuring.h"
+#include "base/clock.h"
+#include "base/quantity.h"
 
 #include <stdio.h>
 
@@ -13,13 +14,27 @@ struct bench_job {
     unsigned threads;
 };
 
+/* For `model`, which says how fast the model will read here. */
+static bool keep_pace(struct session *session, const struct bench_job *job, struct error *error)
+{
+    struct pace pace = {
+        .prefill_tokens_per_s = job->result.prefill_tokens_per_s,
+        .decode_tokens_per_s = job->result.decode_tokens_per_s,
+        .threads = (int64_t)job->threads,
+        .time = clock_unix_time(),
+    };
+    snprintf(pace.kernels, sizeof pace.kernels, "%s", job->model.kernels);
+    return pace_put(session, &pace, error);
+}
+
 static bool run_job(struct session *session, void *context, struct error *error)
 {
     struct bench_job *job = context;
     if (!listing_model(session, &job->model, error))
         return false;
     job->threads = pool_threads(session->pool);
-    return measuring_run(session, job->rounds, &job->result, error);
+    return measuring_run(session, job->rounds, &job->result, error) &&
+           keep_pace(session, job, error);
 }
 
 static void print_json(struct output *out, const struct bench_job *job)

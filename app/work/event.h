@@ -22,12 +22,13 @@ enum event_kind {
 };
 
 struct event_progress {
-    const char *doing;       /* "reading", "making states", ... static text */
-    int64_t document;        /* id, or 0 */
-    int64_t section;         /* ordinal being worked on */
-    int64_t sections;        /* in all */
-    int64_t tokens;          /* done so far */
-    int64_t tokens_expected; /* in all, estimated; 0: unknown */
+    const char *doing;             /* "reading", "making states", ... static text */
+    int64_t document;              /* id, or 0 */
+    int64_t section;               /* ordinal being worked on */
+    int64_t sections;              /* in all */
+    int64_t tokens;                /* done so far */
+    int64_t tokens_expected;       /* in all, estimated; 0: unknown */
+    int64_t bytes, bytes_expected; /* of a file that is worked on; 0: there is none */
     double tokens_per_second;
     double seconds_left; /* negative: unknown */
     int64_t section_tokens;

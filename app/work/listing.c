@@ -409,7 +409,9 @@ bool listing_model(struct session *session, struct listing_model *model, struct 
     hash_to_hex(model->fingerprint, &session->fingerprint);
     model_weight_types(used, model->weights, sizeof model->weights);
     memcpy(model->tag, session->tag, sizeof model->tag);
-    if (copy_text(&model->name, used->name, error) &&
+    tensor_groups_find(model->groups, used->file);
+    if (pace_get(session, &model->pace, &model->pace_known, error) &&
+        copy_text(&model->name, used->name, error) &&
         copy_text(&model->path, gguf_path(used->file), error))
         return true;
     listing_model_free(model);

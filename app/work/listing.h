@@ -10,7 +10,9 @@
 #ifndef TIDEMARK_APP_WORK_LISTING_H
 #define TIDEMARK_APP_WORK_LISTING_H
 
+#include "app/work/pace.h"
 #include "app/work/session.h"
+#include "app/work/tensor_groups.h"
 
 struct listing_checkpoint {
     enum states_kind kind;
@@ -95,6 +97,9 @@ struct listing_model {
     const char *prompt;  /* "ChatML" or "plain"; static */
     const char *kernels; /* level in use; static */
     char tag[FORWARD_TAG_SIZE];
+    struct tensor_group groups[TENSOR_GROUPS];
+    bool pace_known; /* `bench` has measured this file here */
+    struct pace pace;
 };
 
 /* Loads the model. */

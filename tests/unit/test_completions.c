@@ -106,7 +106,7 @@ static void test_forms(void **state)
         assert_int_equal(entry->form == OPTIONS_FORM_CHOICE, entry->choices != NULL);
         assert_true(entry->argument || entry->form == OPTIONS_FORM_FREE);
         if (entry->choices) /* between single quotes in every shell */
-            assert_int_equal(strspn(entry->choices, "abcdefghijklmnopqrstuvwxyz0123456789 "),
+            assert_int_equal(strspn(entry->choices, "abcdefghijklmnopqrstuvwxyz0123456789_ "),
                              strlen(entry->choices));
     }
 }
