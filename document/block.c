@@ -198,7 +198,8 @@ static bool give_paragraph(struct block_reader *reader, struct block *block, str
     if (!take_line(reader, error))
         return false;
     if (fresh && reader->held && reader->line.last && !reader->fresh &&
-        heading_underlined(&heading, paragraph_line(reader, 0), held_line(reader)))
+        heading_underlined(&heading, &reader->outline, paragraph_line(reader, 0),
+                           held_line(reader)))
         return take_line(reader, error) && give_heading(reader, block, &heading, 2, error);
     while (reader->held && !ends_paragraph(reader)) {
         if (!take_line(reader, error))

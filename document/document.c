@@ -3,6 +3,7 @@
 #include "base/utf8.h"
 #include "document/block.h"
 #include "document/cut.h"
+#include "document/extraction.h"
 #include "document/rune.h"
 
 #include <stdlib.h>
@@ -12,7 +13,8 @@
 
 struct document_reader {
     struct source *source;
-    struct block_reader *blocks;
+    struct block_reader *blocks;   /* of a text; else NULL */
+    struct extraction *extraction; /* of what is no text; begun when the first block is asked for */
     char *path;
     struct block block; /* the next one, when `pending` */
     bool pending, ended;
@@ -26,6 +28,7 @@ struct document_reader {
     struct buffer given_title, given_map;
     struct position_map *map;
     struct document_facts facts;
+    const atomic_bool *cancel;
 };
 
 static bool open_reader(struct document_reader **out, const char *path, const char *encoding,
@@ -35,6 +38,7 @@ static bool open_reader(struct document_reader **out, const char *path, const ch
     struct document_reader *reader = calloc(1, sizeof *reader);
     if (!reader)
         return error_out_of_memory(error);
+    reader->cancel = cancel;
     reader->path = strdup(path);
     if (reader->path)
         reader->source = source_open(reader->path, encoding, block, cancel, error);
@@ -48,9 +52,15 @@ static bool open_reader(struct document_reader **out, const char *path, const ch
     reader->facts.encoding = found->name;
     reader->facts.evidence = found->evidence;
     reader->facts.confidence = found->confidence;
-    reader->blocks = block_reader_new(reader->source);
+    if (source_format(reader->source) == FORMAT_PDF || source_format(reader->source) == FORMAT_ZIP) {
+        reader->facts.encoding = source_format(reader->source) == FORMAT_PDF ? "PDF" : "ZIP";
+        reader->facts.evidence = DOCUMENT_MARKED;
+        reader->facts.confidence = 100;
+    }
+    bool text = source_format(reader->source) == FORMAT_TEXT;
+    reader->blocks = text ? block_reader_new(reader->source) : NULL;
     reader->map = position_map_new();
-    if (!reader->blocks || !reader->map) {
+    if ((text && !reader->blocks) || !reader->map) {
         document_close(reader);
         return error_out_of_memory(error);
     }
@@ -76,6 +86,7 @@ void document_close(struct document_reader *reader)
 {
     if (!reader)
         return;
+    extraction_close(reader->extraction);
     source_close(reader->source);
     block_reader_free(reader->blocks);
     block_free(&reader->block);
@@ -173,20 +184,64 @@ static void fill_facts(struct document_reader *reader)
     reader->facts.hash = source_hash(reader->source);
 }
 
+static void fill_extracted_facts(struct document_reader *reader)
+{
+    struct extraction_facts facts = extraction_facts(reader->extraction);
+    reader->facts.bytes = source_facts(reader->source).bytes;
+    reader->facts.lines = facts.lines;
+    reader->facts.pages = facts.pages;
+    reader->facts.hash = source_hash(reader->source);
+}
+
+static const char *name_of(const struct document_reader *reader)
+{
+    return strcmp(reader->path, "-") == 0 ? "standard input" : reader->path;
+}
+
+static bool begin_extraction(struct document_reader *reader, struct error *error)
+{
+    int whole;
+    const struct encoding *encoding = source_encoding(reader->source);
+    if (!source_whole(reader->source, &whole, error))
+        return false;
+    reader->extraction =
+        extraction_open(name_of(reader), source_format(reader->source),
+                        *encoding->charset ? encoding->charset : NULL, whole, reader->cancel, error);
+    return reader->extraction != NULL;
+}
+
+/* False at the end, with the facts filled, and on failure. */
+static bool next_block(struct document_reader *reader, struct error *error)
+{
+    if (reader->blocks) {
+        bool found = block_next(reader->blocks, &reader->block, error);
+        if (!found && error->kind == ERROR_NONE)
+            fill_facts(reader);
+        return found;
+    }
+    if (!reader->extraction && !begin_extraction(reader, error))
+        return false;
+    bool found = extraction_next(reader->extraction, &reader->block, error);
+    const char *format = extraction_facts(reader->extraction).format;
+    if (*format && source_format(reader->source) == FORMAT_ZIP)
+        reader->facts.encoding = format;
+    if (!found && error->kind == ERROR_NONE && source_end_whole(reader->source, error))
+        fill_extracted_facts(reader);
+    return found;
+}
+
 /* Gathers text until a section can be given or the file ends. */
 static bool gather(struct document_reader *reader, struct error *error)
 {
     while (reader->characters <= DOCUMENT_SECTION_LIMIT && !reader->ended) {
         if (!reader->pending) {
-            reader->pending = block_next(reader->blocks, &reader->block, error);
+            reader->pending = next_block(reader, error);
             if (!reader->pending && error->kind != ERROR_NONE)
                 return false;
             reader->ended = !reader->pending;
         }
-        if (reader->ended) {
-            fill_facts(reader);
+        if (reader->ended)
             return true;
-        }
         if (!take_block(reader, error))
             return false;
         if (reader->pending)
@@ -209,16 +264,37 @@ static bool write_title(struct document_reader *reader, struct error *error)
     return ok;
 }
 
+/* Says which page or file it is, where a span is the first of one. */
+static bool write_place(struct document_reader *reader, size_t span, struct error *error)
+{
+    const struct trace_span *spans = reader->given.spans;
+    struct position_place place;
+    if (!reader->extraction || (span > 0 && spans[span].at.page == spans[span - 1].at.page))
+        return true;
+    if (span == 0)
+        extraction_forget(reader->extraction, spans[0].at.page);
+    extraction_label(reader->extraction, spans[span].at.page, &place);
+    return place.unit == POSITION_LINE || position_map_place(reader->map, &place, error);
+}
+
 static bool write_map(struct document_reader *reader, struct error *error)
 {
     position_map_reset(reader->map);
     for (size_t i = 0; i < reader->given.count; i++) {
         const struct trace_span *span = &reader->given.spans[i];
+        if (!write_place(reader, i, error))
+            return false;
         if (!position_map_add(reader->map, span->size, span->source, span->at, error))
             return false;
     }
     buffer_clear(&reader->given_map);
     return position_map_encode(reader->map, &reader->given_map, error);
+}
+
+/* One past the last byte that positions count. */
+static uint64_t text_end(const struct document_reader *reader)
+{
+    return reader->extraction ? extraction_facts(reader->extraction).text : reader->facts.bytes;
 }
 
 /* Moves the section's text from what was gathered: all of it, or, when that is
@@ -233,7 +309,7 @@ static bool separate(struct document_reader *reader, struct position *next, stru
         reader->characters = 0;
         *next = reader->block.begin;
         if (reader->ended)
-            next->byte = reader->facts.bytes;
+            next->byte = text_end(reader);
         return true;
     }
     struct cut cut = cut_text(reader->text.text.data, reader->text.text.size,
@@ -259,7 +335,7 @@ bool document_next(struct document_reader *reader, struct document_section *sect
         if (reader->facts.characters == 0)
             error_set(error, ERROR_INPUT,
                       "%.500s has no text: it holds only blank characters and empty lines",
-                      strcmp(reader->path, "-") == 0 ? "standard input" : reader->path);
+                      name_of(reader));
         return false;
     }
     struct position begin = reader->begin, next = {0};
@@ -288,6 +364,11 @@ bool document_next(struct document_reader *reader, struct document_section *sect
 uint64_t document_bytes_read(const struct document_reader *reader)
 {
     return source_facts(reader->source).bytes;
+}
+
+bool document_is_ready(const struct document_reader *reader)
+{
+    return !reader->extraction || reader->pending || extraction_is_ready(reader->extraction);
 }
 
 const struct document_facts *document_facts(const struct document_reader *reader)

@@ -37,7 +37,7 @@
 
 /* Raised when the same bytes could become other text or sections: part of every
  * checkpoint's key. */
-#define DOCUMENT_NORMALIZER 1
+#define DOCUMENT_NORMALIZER 2
 
 #define DOCUMENT_SECTION_LIMIT 6000 /* characters */
 #define DOCUMENT_TITLE_LIMIT 200    /* bytes, cut between characters */
@@ -102,6 +102,10 @@ bool document_open_in_blocks(struct document_reader **reader, const char *path,
 /* False at the end (error->kind is ERROR_NONE) or on failure (error is set). */
 bool document_next(struct document_reader *reader, struct document_section *section,
                    struct error *error) WARN_UNUSED;
+
+/* Whether document_next can go on at once: false while the program that takes a document
+ * apart has nothing more to give yet. */
+bool document_is_ready(const struct document_reader *reader);
 
 /* Bytes of the source taken so far, for progress. */
 uint64_t document_bytes_read(const struct document_reader *reader);

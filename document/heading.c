@@ -12,6 +12,8 @@
 #define TITLE_MAX 80 /* characters of a numbered or named heading */
 #define CAPITALS_MAX 70
 #define UNDERLINED_MAX 120
+#define UNDERLINED_EXACT_MAX 200 /* when the line is just as long */
+#define UNDERLINES "=-*^~#+\""
 #define SECOND_MAX 60 /* of a title on the line below CHAPTER IV */
 #define NUMBER_MAX 999
 #define DEPTH_MAX 9
@@ -49,15 +51,27 @@ bool heading_marked(struct heading *heading, struct heading_line line)
     return true;
 }
 
-bool heading_underlined(struct heading *heading, struct heading_line title,
-                        struct heading_line underline)
+/* = and - are Markdown's, the others those of reStructuredText, where the first kind of
+ * line that is seen is of the first level, the next of the second. */
+static unsigned underline_level(const struct heading_outline *outline, char mark)
+{
+    bool markdown = outline->underlines[0] == '\0' || strchr("=-", outline->underlines[0]);
+    if (markdown && (mark == '=' || mark == '-'))
+        return mark == '=' ? 1 : 2;
+    const char *known = strchr(outline->underlines, mark);
+    return (unsigned)(known ? (size_t)(known - outline->underlines) : strlen(outline->underlines)) + 1;
+}
+
+bool heading_underlined(struct heading *heading, const struct heading_outline *outline,
+                        struct heading_line title, struct heading_line underline)
 {
     size_t at = indent_of(underline), margin = indent_of(title);
     if (at > INDENT_MAX || at == underline.size || margin > INDENT_MAX)
         return false;
     char mark = underline.text[at];
     size_t length = underline.size - at;
-    if ((mark != '=' && mark != '-') || length < 3)
+    bool exact = !strchr("=-", mark); /* other marks are used otherwise, too */
+    if (mark == '\0' || !strchr(UNDERLINES, mark) || length < 3)
         return false;
     for (size_t i = at; i < underline.size; i++) {
         if (underline.text[i] != mark)
@@ -66,16 +80,20 @@ bool heading_underlined(struct heading *heading, struct heading_line title,
     struct line_shape shape;
     line_measure(&shape, title.text, title.size);
     size_t characters = shape.columns - shape.indent;
-    if (shape.mark == LINE_RULE || shape.mark == LINE_QUOTED || shape.mark == LINE_ITEM ||
-        shape.table || characters > UNDERLINED_MAX)
-        return false;
     size_t difference = characters > length ? characters - length : length - characters;
-    if (mark == '-' && difference > 2 + characters / 4)
+    if (characters > (difference == 0 ? UNDERLINED_EXACT_MAX : UNDERLINED_MAX))
+        return false;
+    /* "1. Title" may be an item only where Markdown would have it so. */
+    bool item = shape.mark == LINE_ITEM && (!exact || strchr("-*+", title.text[margin]));
+    if (shape.mark == LINE_RULE || shape.mark == LINE_QUOTED || item || shape.table)
+        return false;
+    if ((mark == '-' && difference > 2 + characters / 4) || (exact && difference > 0))
         return false;
     *heading = (struct heading){.kind = HEADING_UNDERLINED,
-                                .level = mark == '=' ? 1 : 2,
+                                .level = underline_level(outline, mark),
                                 .begin = margin,
-                                .end = title.size};
+                                .end = title.size,
+                                .mark = mark};
     return true;
 }
 
@@ -287,7 +305,8 @@ bool heading_plain(struct heading *heading, struct heading_outline *outline,
         return false;
     if (named_heading(heading, outline, line, lines, second))
         return true;
-    if (lines != 1 || outline->markdown)
+    bool certain = outline->markdown || outline->underlines[0] == '*';
+    if (lines != 1 || certain)
         return false;
     if (numbered_heading(heading, outline, before, line, after))
         return true;
@@ -297,6 +316,12 @@ bool heading_plain(struct heading *heading, struct heading_outline *outline,
 void heading_note(struct heading_outline *outline, const struct heading *heading)
 {
     outline->number = 0;
+    size_t marks = strlen(outline->underlines);
+    if (heading->kind == HEADING_UNDERLINED && !strchr(outline->underlines, heading->mark) &&
+        marks + 1 < sizeof outline->underlines) {
+        outline->underlines[marks] = heading->mark;
+        outline->underlines[marks + 1] = '\0';
+    }
     if (heading->kind == HEADING_MARKDOWN) {
         outline->markdown = true;
         outline->markdown_level = heading->level;

@@ -1,6 +1,7 @@
 /* heading.h: is this line a heading, of which level, and what is its title?
  *
- * Markdown's own ("# Title", or a line underlined with = or -) are certain.
+ * Markdown's own ("# Title", or a line underlined with = or -) are certain, and so are
+ * those that reStructuredText underlines otherwise.
  * In other texts a heading is a line alone between empty lines that is
  *
  *     named      CHAPTER IV, Part 2: Title, APPENDIX B, PREFACE (with a number,
@@ -10,11 +11,12 @@
  *     numbered   1 Title, 1.2. Title, A.1 Title, IV. Title, IV
  *     capital    THE OLD HOUSE
  *
- * The last two count only as long as no "# Title" was seen: Markdown numbers its
- * list items so. Neither lines of a table of contents (dots up to a page number)
+ * The last two count only as long as no "# Title" was seen, nor a title underlined with *
+ * as the first such: Markdown numbers its list items so. Neither lines of a table of contents (dots up to a page number)
  * nor numbered lines that follow each other like a list's are headings.
  *
- * Levels: Markdown's own; = 1 and - 2; VOLUME, BOOK and PART are above CHAPTER and
+ * Levels: Markdown's own; = 1 and - 2, unless another underline came first: then in the
+ * order in which they were seen; VOLUME, BOOK and PART are above CHAPTER and
  * its kin, these above SECTION and SCENE, and each is one below those ranks above
  * it that were seen before in the document (and below the last "# Title");
  * numbered by the parts of the number; capitals one below the last named heading,
@@ -31,6 +33,7 @@ struct heading_outline {
     unsigned markdown_level; /* of the last one */
     bool part, chapter;      /* a numbered heading of these ranks */
     unsigned named_level;    /* of the last named heading */
+    char underlines[8];      /* the marks that underlined titles so far, in their order */
     unsigned long number;    /* of a line just before that was an item of a list, or 0 */
 };
 
@@ -47,6 +50,7 @@ struct heading {
     enum heading_kind kind;
     unsigned level;
     size_t begin, end; /* the title within its line */
+    char mark;         /* of its underline */
     bool takes_next;   /* the next line is its title's second half */
 };
 
@@ -58,9 +62,9 @@ struct heading_line {
 /* # Title. The caller keeps it out of fenced code. */
 bool heading_marked(struct heading *heading, struct heading_line line);
 
-/* A title with a line of = or - under it. */
-bool heading_underlined(struct heading *heading, struct heading_line title,
-                        struct heading_line underline);
+/* A title with a line of = or - under it, or one of its own length of * ^ ~ # + or ". */
+bool heading_underlined(struct heading *heading, const struct heading_outline *outline,
+                        struct heading_line title, struct heading_line underline);
 
 /* Any other kind. `line` is the first of a paragraph of `lines` lines, `second`
  * its next, and `after` the first line of the next paragraph. */

@@ -91,6 +91,23 @@ bool position_map_add(struct position_map *map, size_t normalized, size_t source
     return true;
 }
 
+bool position_map_place(struct position_map *map, const struct position_place *place,
+                        struct error *error)
+{
+    size_t size = place->size < POSITION_NAME_MOST ? place->size : POSITION_NAME_MOST;
+    assert(place->unit != POSITION_LINE);
+    if (map->open.normalized > 0) {
+        if (!encode_run(&map->closed, &map->open, &map->open_from, error))
+            return false;
+        map->open_from = end_of(&map->open);
+        map->open.normalized = 0;
+    }
+    return buffer_append_varint(&map->closed, 0, error) &&
+           buffer_append_varint(&map->closed, place->unit, error) &&
+           buffer_append_varint(&map->closed, size, error) &&
+           buffer_append(&map->closed, place->name, size, error);
+}
+
 bool position_map_encode(const struct position_map *map, struct buffer *out, struct error *error)
 {
     if (!buffer_append(out, map->closed.data, map->closed.size, error))
@@ -124,13 +141,30 @@ static bool advance(uint64_t *value, uint64_t by)
     return true;
 }
 
-/* Reads a run that is encoded against the end of *run, and leaves it there. */
-static bool read_run(struct run *run, struct cursor *cursor)
+/* Of a place whose head was read. */
+static bool read_place(struct position_place *place, struct cursor *cursor)
+{
+    uint64_t unit, size;
+    if (!read_number(&unit, cursor) || unit == POSITION_LINE || unit > POSITION_FILE ||
+        !read_number(&size, cursor) || size > POSITION_NAME_MOST ||
+        size > (size_t)(cursor->end - cursor->at))
+        return false;
+    *place = (struct position_place){(enum position_unit)unit, (const char *)cursor->at, size};
+    cursor->at += size;
+    return true;
+}
+
+/* Reads a run that is encoded against the end of *run, and leaves it there, with the
+ * places before it. */
+static bool read_run(struct run *run, struct position_place *place, struct cursor *cursor)
 {
     uint64_t head, gap, lines, pages;
     struct position at = run->at;
     if (!read_number(&head, cursor) || !advance(&at.byte, run->source))
         return false;
+    while (head == 0)
+        if (!read_place(place, cursor) || !read_number(&head, cursor))
+            return false;
     run->normalized = head >> HEAD_SHIFT;
     run->source = run->normalized;
     if (run->normalized == 0)
@@ -152,13 +186,21 @@ static bool read_run(struct run *run, struct cursor *cursor)
 bool position_find(struct position *position, const void *encoded, size_t size, size_t offset,
                    struct error *error)
 {
+    struct position_place place;
+    return position_find_place(position, &place, encoded, size, offset, error);
+}
+
+bool position_find_place(struct position *position, struct position_place *place,
+                         const void *encoded, size_t size, size_t offset, struct error *error)
+{
     struct cursor cursor = {encoded, encoded};
     if (size > 0)
         cursor.end += size;
     struct run run = {.at = beginning};
     uint64_t left = offset;
+    *place = (struct position_place){.unit = POSITION_LINE};
     do {
-        if (!read_run(&run, &cursor))
+        if (!read_run(&run, place, &cursor))
             return error_set(error, ERROR_STORE,
                              "a stored position map is broken: read the document again");
         if (left < run.normalized) {

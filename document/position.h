@@ -14,6 +14,13 @@
  *     lines     only if moved: lines passed << 1 | turned
  *     pages     only if turned: pages passed
  *
+ * A head of 0 begins no run, but says where what follows stands, until the next such:
+ *
+ *     0
+ *     unit      enum position_unit, from 1
+ *     size      bytes of the name, at most POSITION_NAME_MOST
+ *     name      of the page, empty when it is the page's number; of the file
+ *
  * Without `unequal`, source = normalized and the run is byte for byte; with it,
  * every normalized byte stands for the run's first source byte. Gap, lines and
  * pages count from the run before: the gap from its end, the others from its own
@@ -32,6 +39,21 @@ struct position {
     uint64_t page; /* from 1; form feeds turn pages */
 };
 
+/* What a position's page counts. */
+enum position_unit {
+    POSITION_LINE, /* pages of a text, turned by form feeds; there are lines on them */
+    POSITION_PAGE, /* pages of a PDF */
+    POSITION_FILE, /* files of a book */
+};
+
+#define POSITION_NAME_MOST 255
+
+struct position_place {
+    enum position_unit unit;
+    const char *name; /* [size], within the map; no NUL behind it */
+    size_t size;
+};
+
 struct position_map; /* building one */
 
 struct position_map *position_map_new(void); /* NULL when out of memory */
@@ -46,6 +68,11 @@ void position_map_reset(struct position_map *map);
 bool position_map_add(struct position_map *map, size_t normalized, size_t source,
                       struct position at, struct error *error) WARN_UNUSED;
 
+/* What is added from here on stands in another place: the page or file that `at.page`
+ * numbers. Names longer than POSITION_NAME_MOST are cut. */
+bool position_map_place(struct position_map *map, const struct position_place *place,
+                        struct error *error) WARN_UNUSED;
+
 /* Appends the encoded map. */
 bool position_map_encode(const struct position_map *map, struct buffer *out,
                          struct error *error) WARN_UNUSED;
@@ -55,5 +82,10 @@ bool position_map_encode(const struct position_map *map, struct buffer *out,
  * end gives the end of the last run. */
 bool position_find(struct position *position, const void *encoded, size_t size, size_t offset,
                    struct error *error) WARN_UNUSED;
+
+/* As position_find, with the place that the offset stands in. */
+bool position_find_place(struct position *position, struct position_place *place,
+                         const void *encoded, size_t size, size_t offset,
+                         struct error *error) WARN_UNUSED;
 
 #endif

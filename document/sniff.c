@@ -15,13 +15,6 @@ struct signature {
 
 /* A more particular signature stands before a more general one. */
 static const struct signature signatures[] = {
-    SIGNATURE("%PDF-", 0, "a PDF file", "convert it with pdftotext first"),
-    SIGNATURE("mimetypeapplication/epub+zip", 30, "an EPUB book",
-              "convert it with pandoc -t plain first"),
-    SIGNATURE("mimetypeapplication/vnd.oasis.opendocument", 30, "an OpenDocument file",
-              "save it as plain text first"),
-    SIGNATURE("[Content_Types].xml", 30, "an Office document", "save it as plain text first"),
-    SIGNATURE("PK\003\004", 0, "a ZIP archive", "unpack it first"),
     SIGNATURE("PK\005\006", 0, "an empty ZIP archive", "give it a text file"),
     SIGNATURE("\037\213", 0, "a gzip file", "unpack it with gunzip first"),
     SIGNATURE("BZh", 0, "a bzip2 file", "unpack it with bunzip2 first"),
@@ -60,7 +53,7 @@ static const struct signature *find_signature(const char *bytes, size_t size)
 
 static bool refuse(const char *file, const struct signature *signature, struct error *error)
 {
-    return error_set(error, ERROR_INPUT, "%.500s is %s: tidemark reads text and Markdown; %s", file,
+    return error_set(error, ERROR_INPUT, "%.500s is %s: tidemark reads text, Markdown, HTML, PDF, EPUB, DOCX and ODT; %s", file,
                      signature->name, signature->advice);
 }
 
@@ -77,7 +70,7 @@ bool sniff_refuse(const char *file, const char *bytes, size_t size, const char *
     if (signature)
         return refuse(file, signature, error);
     return error_set(error, ERROR_INPUT,
-                     "%.500s is a binary file (%s): tidemark reads text and Markdown; convert it "
+                     "%.500s is a binary file (%s): tidemark reads text, Markdown, HTML, PDF, EPUB, DOCX and ODT; convert it "
                      "to text first, or name its encoding with --encoding",
                      file, why);
 }

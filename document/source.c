@@ -1,12 +1,16 @@
 #include "document/source.h"
 
+#include "base/file.h"
 #include "base/utf8.h"
 #include "document/decoder.h"
 #include "document/rune.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -21,6 +25,9 @@ struct source {
     const char *name; /* for errors; the caller's */
     size_t block;
     struct hash_stream *hash;
+    enum format format;
+    int copy;             /* of standard input, or -1 */
+    struct stat identity; /* of the file before it was taken as a whole */
     bool ended;          /* the file has no bytes beyond `filled` */
     size_t next, filled; /* in `bytes`: not taken, or not decoded yet */
     struct position at;  /* of what is taken next */
@@ -211,10 +218,15 @@ static bool begin(struct source *source, const char *path, const char *encoding,
     if (source->filled == 0)
         return error_set(error, ERROR_INPUT, "%.500s is empty: there is nothing to read",
                          source->name);
+    source->format = format_find(source->bytes, source->filled);
+    if (source->format == FORMAT_PDF || source->format == FORMAT_ZIP)
+        return true;
     if (!encoding_find(&source->encoding, encoding, source->name, source->bytes, source->filled,
                        error) ||
         !look_further(source, error))
         return false;
+    if (source->format != FORMAT_TEXT)
+        return true;
     if (strcmp(source->encoding.charset, "UTF-8") == 0)
         return true;
     source->decoder = decoder_new(source->encoding.charset, error);
@@ -229,7 +241,7 @@ struct source *source_open(const char *path, const char *encoding, size_t block,
         error_out_of_memory(error);
         return NULL;
     }
-    source->descriptor = -1;
+    source->descriptor = source->copy = -1;
     source->cancel = cancel;
     source->block = block ? block : sizeof source->bytes;
     source->at = (struct position){.byte = 0, .line = 1, .page = 1};
@@ -249,11 +261,111 @@ void source_close(struct source *source)
         return;
     if (source->descriptor >= 0 && !source->standard)
         close(source->descriptor);
+    if (source->copy >= 0)
+        close(source->copy);
     hash_stream_free(source->hash);
     decoder_free(source->decoder);
     trace_free(&source->held);
     free(source);
 }
+
+enum format source_format(const struct source *source)
+{
+    return source->format;
+}
+
+/* --- files that are no text ---------------------------------------------------------- */
+
+static bool cannot_copy(struct error *error)
+{
+    return error_set(error, ERROR_SYSTEM,
+                     "cannot copy standard input into a temporary file: %s (TMPDIR may name "
+                     "another folder)",
+                     strerror(errno));
+}
+
+static int open_nameless(void)
+{
+    const char *folder = getenv("TMPDIR");
+    char name[PATH_MAX];
+    if (!folder || !*folder)
+        folder = "/tmp";
+    int copy = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (copy >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL))
+        return copy;
+    snprintf(name, sizeof name, "%s/tidemark.XXXXXX", folder);
+    copy = mkostemp(name, O_CLOEXEC);
+    if (copy >= 0)
+        unlink(name);
+    return copy;
+}
+
+/* The bytes that were read already, and all that come. */
+static bool copy_input(struct source *source, struct error *error)
+{
+    source->copy = open_nameless();
+    if (source->copy < 0)
+        return cannot_copy(error);
+    for (;;) {
+        if (!file_write(source->copy, source->bytes + source->next, source->filled - source->next))
+            return cannot_copy(error);
+        source->at.byte += source->filled - source->next;
+        source->next = source->filled = 0;
+        if (source->ended)
+            return true;
+        if (!read_more(source, error))
+            return false;
+    }
+}
+
+bool source_whole(struct source *source, int *descriptor, struct error *error)
+{
+    assert(source->format != FORMAT_TEXT);
+    if (source->standard && source->copy < 0 && !copy_input(source, error))
+        return false;
+    *descriptor = source->copy >= 0 ? source->copy : source->descriptor;
+    if (fstat(*descriptor, &source->identity) != 0 || lseek(*descriptor, 0, SEEK_SET) != 0)
+        return error_set(error, ERROR_INPUT, "cannot read %.500s: %s", source->name,
+                         strerror(errno));
+    return true;
+}
+
+static bool hash_rest(struct source *source, struct error *error)
+{
+    source->at.byte = source->filled;
+    for (;;) {
+        ssize_t got = pread(source->descriptor, source->bytes, sizeof source->bytes,
+                            (off_t)source->at.byte);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return error_set(error, ERROR_INPUT, "cannot read %.500s: %s", source->name,
+                             strerror(errno));
+        if (got == 0)
+            return true;
+        hash_stream_add(source->hash, source->bytes, (size_t)got);
+        source->at.byte += (uint64_t)got;
+    }
+}
+
+bool source_end_whole(struct source *source, struct error *error)
+{
+    struct stat now;
+    const struct stat *before = &source->identity;
+    if (source->copy >= 0)
+        return true;
+    if (!hash_rest(source, error))
+        return false;
+    if (fstat(source->descriptor, &now) == 0 && now.st_size == before->st_size &&
+        now.st_mtim.tv_sec == before->st_mtim.tv_sec &&
+        now.st_mtim.tv_nsec == before->st_mtim.tv_nsec)
+        return true;
+    return error_set(error, ERROR_INPUT,
+                     "%.500s was changed while it was read: read it again, to take it as it is now",
+                     source->name);
+}
+
+/* --- characters ---------------------------------------------------------------------- */
 
 static bool at_end(const struct source *source)
 {

@@ -22,6 +22,7 @@
 
 #include "base/hash.h"
 #include "document/encoding.h"
+#include "document/format.h"
 #include "document/trace.h"
 
 #include <stdatomic.h>
@@ -60,6 +61,19 @@ bool source_next(struct source *source, struct source_line *line, struct error *
 
 /* Valid as long as the source. */
 const struct encoding *source_encoding(const struct source *source);
+
+/* What the file is. Only FORMAT_TEXT has lines: source_next must not be called for
+ * another. Of HTML the encoding is known. */
+enum format source_format(const struct source *source);
+
+/* A descriptor of the whole file, at its beginning; it stays the source's. Standard input
+ * that cannot be sought in is copied into a file without a name first. For every format
+ * but text. */
+bool source_whole(struct source *source, int *descriptor, struct error *error) WARN_UNUSED;
+
+/* Once all of a file that is no text was taken: its hash and size are known then. False
+ * with ERROR_INPUT when it was written to meanwhile. */
+bool source_end_whole(struct source *source, struct error *error) WARN_UNUSED;
 
 struct source_facts source_facts(const struct source *source);
 

@@ -70,7 +70,7 @@ static bool add_text(struct answers_pane *pane, const struct answers_row *row, c
 
 /* Where a quote or an answer is from: "Title, p. 12". */
 static bool add_place(struct answers_pane *pane, struct answers_row row, size_t blanks,
-                      const char *before, int64_t section, int64_t page, int64_t line)
+                      const char *before, int64_t section, const struct citing *at)
 {
     struct error error;
     struct buffer text = {0};
@@ -79,10 +79,12 @@ static bool add_place(struct answers_pane *pane, struct answers_row row, size_t 
         return true;
     row.part = ANSWERS_PLACE;
     bool ok = buffer_append_format(&text, &error, "%s%s", before, document->outline[section].title);
-    if (ok && document->pages > 1 && page > 0)
-        ok = buffer_append_format(&text, &error, ", p. %lld", (long long)page);
-    else if (ok && line > 0)
-        ok = buffer_append_format(&text, &error, ", line %lld", (long long)line);
+    if (ok && at->place[0])
+        ok = buffer_append_format(&text, &error, ", %s", at->place);
+    else if (ok && document->pages > 1 && at->page > 0)
+        ok = buffer_append_format(&text, &error, ", p. %lld", (long long)at->page);
+    else if (ok && at->line > 0)
+        ok = buffer_append_format(&text, &error, ", line %lld", (long long)at->line);
     ok = ok && add_text(pane, &row, "", blanks, text.data);
     buffer_free(&text);
     return ok;
@@ -100,7 +102,7 @@ static bool add_quote(struct answers_pane *pane, struct answers_row row, size_t 
               add_text(pane, &row, "", blanks + 2, text.data);
     buffer_free(&text);
     return ok && (!quote->verified ||
-                  add_place(pane, row, blanks + 2, "", quote->section, quote->page, quote->line));
+                  add_place(pane, row, blanks + 2, "", quote->section, &quote->at));
 }
 
 static bool add_turn(struct answers_pane *pane, size_t index)
@@ -122,9 +124,9 @@ static bool add_turn(struct answers_pane *pane, size_t index)
         ok = add_quote(pane, row, blanks, &turn->quotes[i]);
     }
     if (ok && turn->as_of >= 0)
-        ok = add_place(pane, row, blanks, "as of the end of ", turn->as_of, 0, 0);
+        ok = add_place(pane, row, blanks, "as of the end of ", turn->as_of, &(struct citing){0});
     else if (ok && turn->answer && turn->quote_count == 0)
-        ok = add_place(pane, row, blanks, "from ", turn->section, 0, 0);
+        ok = add_place(pane, row, blanks, "from ", turn->section, &(struct citing){0});
     row.part = ANSWERS_GAP;
     return ok && add_row(pane, &row, "", 0);
 }

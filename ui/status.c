@@ -104,6 +104,17 @@ static void doing_text(const struct document_view *v, char text[96])
     }
 }
 
+enum { PLACE_MOST = 30 };
+
+/* A place's name that is as many columns wide as it has bytes. */
+static bool is_plain(const char *place)
+{
+    for (const char *at = place; *at; at++)
+        if (*at < ' ' || *at > '~')
+            return false;
+    return *place;
+}
+
 void status_draw(struct document_view *v, struct canvas_area area)
 {
     char doing[96], place[64] = "";
@@ -116,14 +127,17 @@ void status_draw(struct document_view *v, struct canvas_area area)
     int right = *doing ? canvas_right(area, 0, doing, THEME_STATUS) : area.columns;
     const struct listing_section *section = &book->document.outline[at.section];
     const struct book_text *text = book_text(v->book, at.section, v->text_pane.columns);
-    int64_t page = section->page, line = section->line;
+    struct citing where = {.page = section->page, .line = section->line};
     if (text)
-        browsing_position(&text->text, at.offset, &page, &line);
-    if (right >= 40 && book->document.pages > 1)
-        snprintf(place, sizeof place, "  p. %lld", (long long)page);
-    if (right >= 40)
+        browsing_place(&text->text, at.offset, &where);
+    bool named = is_plain(where.place);
+    if (right >= 40 && named)
+        snprintf(place, sizeof place, "  %.*s", PLACE_MOST, where.place);
+    else if (right >= 40 && book->document.pages > 1)
+        snprintf(place, sizeof place, "  p. %lld", (long long)where.page);
+    if (right >= 40 && !named)
         snprintf(place + strlen(place), sizeof place - strlen(place), "  line %lld",
-                 (long long)line);
+                 (long long)where.line);
     snprintf(place + strlen(place), sizeof place - strlen(place), "  %lld/%lld",
              (long long)at.section + 1, (long long)book->document.sections);
     int width = (int)strlen(place);

@@ -105,10 +105,14 @@ static void print_quote(struct output *out, const struct ask_job *job,
     if (quote->verified) {
         output_format(out, "  (");
         print_section(out, job, quote->section);
-        if (job->document.pages > 1)
-            output_format(out, ", page %lld)", (long long)quote->page);
+        output_format(out, ", ");
+        if (quote->at.place[0])
+            output_line(out, quote->at.place);
+        else if (job->document.pages > 1)
+            output_format(out, "page %lld", (long long)quote->at.page);
         else
-            output_format(out, ", line %lld)", (long long)quote->line);
+            output_format(out, "line %lld", (long long)quote->at.line);
+        output_format(out, ")");
     }
     output_format(out, "\n");
 }

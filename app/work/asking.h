@@ -8,6 +8,7 @@
 #ifndef TIDEMARK_APP_WORK_ASKING_H
 #define TIDEMARK_APP_WORK_ASKING_H
 
+#include "app/work/citing.h"
 #include "app/work/session.h"
 #include "engine/sampler.h"
 
@@ -37,7 +38,7 @@ struct asking_quote {
     char *text;
     bool verified;
     int64_t section; /* ordinal; -1 when not in the document */
-    int64_t page, line;
+    struct citing at;
     size_t begin, end; /* bytes of the section's text */
 };
 

@@ -18,6 +18,18 @@ static json_t *section_json(struct session *session, int64_t document, int64_t o
     return json;
 }
 
+/* "p. 214, §7.3" */
+static json_t *cite_json(const json_t *quote, const struct citing *at)
+{
+    struct buffer cite = {0};
+    struct error error;
+    const char *title = json_string_value(json_object_get(json_object_get(quote, "section"), "title"));
+    bool ok = citing_append(&cite, at, title ? title : "", &error);
+    json_t *json = ok ? json_string(cite.data) : NULL;
+    buffer_free(&cite);
+    return json;
+}
+
 static json_t *quotes_json(struct session *session, const struct asking_options *options,
                            const struct asking_result *result)
 {
@@ -28,8 +40,9 @@ static json_t *quotes_json(struct session *session, const struct asking_options 
             json_pack("{s:s, s:b, s:o}", "text", quote->text, "verified", (int)quote->verified,
                       "section", section_json(session, options->document, quote->section));
         if (quote->verified) {
-            json_put(json, "page", json_integer((json_int_t)quote->page));
-            json_put(json, "line", json_integer((json_int_t)quote->line));
+            json_put(json, "page", json_integer((json_int_t)quote->at.page));
+            json_put(json, "line", json_integer((json_int_t)quote->at.line));
+            json_put(json, "cite", cite_json(json, &quote->at));
         }
         json_append(quotes, json);
     }

@@ -3,7 +3,6 @@
 #include "app/work/listing.h"
 #include "app/work/ranking.h"
 #include "base/utf8.h"
-#include "document/position.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -37,19 +36,24 @@ void browsing_text_free(struct browsing_text *text)
     *text = (struct browsing_text){0};
 }
 
+bool browsing_place(const struct browsing_text *text, size_t offset, struct citing *at)
+{
+    struct error broken;
+    if (citing_find(at, text->map, text->map_size, offset, &broken) && at->page >= 1 &&
+        at->line >= 1)
+        return true;
+    *at = (struct citing){0};
+    return false;
+}
+
 bool browsing_position(const struct browsing_text *text, size_t offset, int64_t *page,
                        int64_t *line)
 {
-    struct position position;
-    struct error broken;
-    *page = *line = 0;
-    if (!position_find(&position, text->map, text->map_size, offset, &broken) ||
-        position.page < 1 || position.page > INT64_MAX || position.line < 1 ||
-        position.line > INT64_MAX)
-        return false;
-    *page = (int64_t)position.page;
-    *line = (int64_t)position.line;
-    return true;
+    struct citing at;
+    bool found = browsing_place(text, offset, &at);
+    *page = at.page;
+    *line = at.line;
+    return found;
 }
 
 /* --- what was asked last ---------------------------------------------------------------- */

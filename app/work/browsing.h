@@ -6,6 +6,7 @@
 #ifndef TIDEMARK_APP_WORK_BROWSING_H
 #define TIDEMARK_APP_WORK_BROWSING_H
 
+#include "app/work/citing.h"
 #include "app/work/session.h"
 
 /* A section's text with all that is needed to show it. */
@@ -24,6 +25,9 @@ void browsing_text_free(struct browsing_text *text);
  * 0, when the map is broken. */
 bool browsing_position(const struct browsing_text *text, size_t offset, int64_t *page,
                        int64_t *line);
+
+/* As browsing_position, with the place's name in a PDF or a book. */
+bool browsing_place(const struct browsing_text *text, size_t offset, struct citing *at);
 
 /* What was asked last of each document, for the library's list: parallel to
  * listing_documents' order. NULL where nothing was asked. */

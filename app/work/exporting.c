@@ -162,6 +162,12 @@ static bool append_section(struct exporting *ex, int64_t section)
            append_inline(ex->out, ex->document.outline[section].title, ex->error);
 }
 
+static bool append_quote_place(struct exporting *ex, const struct citing *at)
+{
+    return at->place[0] ? append_inline(ex->out, at->place, ex->error)
+                        : append_place(ex, at->page, at->line);
+}
+
 static bool append_quote(struct exporting *ex, const struct asking_quote *quote)
 {
     if (!buffer_append_text(ex->out, "\n", ex->error) ||
@@ -172,7 +178,7 @@ static bool append_quote(struct exporting *ex, const struct asking_quote *quote)
         return buffer_append_text(ex->out, ">\n> — *not in the document*\n", ex->error);
     return buffer_append_text(ex->out, ">\n> — ", ex->error) &&
            append_section(ex, quote->section) && buffer_append_text(ex->out, ", ", ex->error) &&
-           append_place(ex, quote->page, quote->line) &&
+           append_quote_place(ex, &quote->at) &&
            buffer_append_text(ex->out, " (verified)\n", ex->error);
 }
 

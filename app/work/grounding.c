@@ -1,7 +1,6 @@
 #include "app/work/grounding.h"
 
 #include "app/work/passage.h"
-#include "document/position.h"
 #include "document/quote.h"
 
 #include <stdlib.h>
@@ -79,7 +78,7 @@ static bool search_section(void *context, const struct library_section *section)
     for (size_t i = 0; i < search->count; i++) {
         struct asking_quote *quote = &search->quotes[i];
         size_t begin, end;
-        struct position position;
+        struct citing at;
         search->error.kind = ERROR_NONE;
         if (quote->verified)
             continue;
@@ -89,12 +88,11 @@ static bool search_section(void *context, const struct library_section *section)
                 return false;
             continue;
         }
-        if (!position_find(&position, section->map, section->map_size, begin, &search->error))
+        if (!citing_find(&at, section->map, section->map_size, begin, &search->error))
             return false;
         quote->verified = true;
         quote->section = section->ordinal;
-        quote->page = (int64_t)position.page;
-        quote->line = (int64_t)position.line;
+        quote->at = at;
         quote->begin = begin;
         quote->end = end;
         search->open--;
@@ -131,17 +129,16 @@ bool grounding_look(struct session *session, int64_t document, int64_t first,
 static bool find_as_it_was(const struct library_section *section, struct asking_quote *quote,
                            struct error *error)
 {
-    struct position position;
-    const char *at = strstr(section->text, quote->text);
-    if (!at)
+    struct citing at;
+    const char *found = strstr(section->text, quote->text);
+    if (!found)
         return true;
-    size_t begin = (size_t)(at - section->text);
-    if (!position_find(&position, section->map, section->map_size, begin, error))
+    size_t begin = (size_t)(found - section->text);
+    if (!citing_find(&at, section->map, section->map_size, begin, error))
         return false;
     quote->verified = true;
     quote->section = section->ordinal;
-    quote->page = (int64_t)position.page;
-    quote->line = (int64_t)position.line;
+    quote->at = at;
     quote->begin = begin;
     quote->end = begin + strlen(quote->text);
     return true;
@@ -213,12 +210,12 @@ bool grounding_run(struct session *session, int64_t document, int64_t first, con
 bool grounding_add(struct asking_result *result, const struct library_section *section,
                    size_t begin, size_t end, struct error *error)
 {
-    struct position position;
+    struct citing at;
     for (size_t i = 0; i < result->quote_count; i++)
         if (strlen(result->quotes[i].text) == end - begin &&
             memcmp(result->quotes[i].text, section->text + begin, end - begin) == 0)
             return true;
-    if (!position_find(&position, section->map, section->map_size, begin, error))
+    if (!citing_find(&at, section->map, section->map_size, begin, error))
         return false;
     struct asking_quote *quotes =
         realloc(result->quotes, (result->quote_count + 1) * sizeof *quotes);
@@ -229,8 +226,7 @@ bool grounding_add(struct asking_result *result, const struct library_section *s
     *quote = (struct asking_quote){.text = strndup(section->text + begin, end - begin),
                                    .verified = true,
                                    .section = section->ordinal,
-                                   .page = (int64_t)position.page,
-                                   .line = (int64_t)position.line,
+                                   .at = at,
                                    .begin = begin,
                                    .end = end};
     if (!quote->text)

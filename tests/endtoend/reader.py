@@ -796,7 +796,7 @@ class Typing(Reader):
                 ({"COLORTERM": "truecolor"}, True)):
             with self.subTest(environment):
                 screen = Pty(self, self.user, "harbour", environment=environment)
-                screen.until(b"# Harbour notes")
+                screen.until(b"Harbour notes")
                 screen.send("/heron\r")
                 screen.settle()
                 self.assertEqual(bool(colour.search(screen.raw())), expected, screen.raw()[:2000])
