@@ -155,16 +155,17 @@ const struct options_command_entry options_commands[OPTIONS_COMMANDS] = {
     [OPTIONS_MODEL] = {.name = "model",
                        .arguments = "[show|import DIR|FILE...|quantize FILE|verify [FILE]]",
                        .summary = "show the model in use; import, quantize or check one",
-                       .detail = "`show`, or nothing: which model is used and how it was found, "
-                                 "its shape, types, sizes and fingerprint, and how fast it read "
-                                 "here when `bench` last measured it. `import`: writes a GGUF "
-                                 "file from a model as the hub lays it out: the folder DIR with "
-                                 "config.json, safetensors and tokenizer.json, or the FILEs of "
-                                 "weights in it. `quantize`: writes a GGUF file from another. "
-                                 "`verify`: checks all that opening a file checks, and every "
-                                 "block of its weights. Files of weights that could run code "
-                                 "(pickle) are refused. A file that is written gets its name once "
-                                 "it is whole. Exit code 4: a file is not sound.",
+                       .detail =
+                           "With `show`, or without a word: which model is used and how it was "
+                           "found, its shape, types, sizes and fingerprint, and how fast it "
+                           "read here when `bench` last measured it. Then `import` writes a GGUF "
+                           "file from a model as the hub lays it out: the folder DIR with "
+                           "config.json, safetensors and tokenizer.json, or the FILEs of "
+                           "weights in it; `quantize` writes a GGUF file from another; "
+                           "`verify` checks all that opening a file checks, and every "
+                           "block of its weights. Files of weights that could run code "
+                           "(pickle) are refused. A file that is written gets its name once "
+                           "it is whole. Exit code 4: a file is not sound.",
                        .most = ANY_NUMBER,
                        .first = OPTIONS_FORM_CHOICE,
                        .rest = OPTIONS_FORM_FILE,
@@ -385,7 +386,8 @@ const struct options_entry options_table[] = {
      .offset = AT(shred)},
     {.name = "force",
      .help = "do it even if that loses something",
-     .detail = "`restore`: what the backup lacks. `model`: the file that is there already.",
+     .detail =
+         "With `restore`, what the backup lacks; with `model`, the file that is there already.",
      .commands = RESTORE | MODEL,
      .offset = AT(force)},
 

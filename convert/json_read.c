@@ -51,6 +51,10 @@ bool json_read_text(json_t **value, const char *text, size_t size, const char *p
     if (!within_limits(text, size, path, error))
         return false;
     json_t *read = json_loadb(text, size, JSON_REJECT_DUPLICATES, &what);
+    /* Public files give 10^30 for "no limit". Then all numbers become real ones, and who
+     * needs a whole one finds none. */
+    if (!read && json_error_code(&what) == json_error_numeric_overflow)
+        read = json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, &what);
     if (!read && json_error_code(&what) == json_error_out_of_memory)
         return error_out_of_memory(error);
     if (!read)

@@ -14,6 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define REPORT_AFTER 0.5 /* seconds: what takes less needs no word */
+
 struct import {
     struct session *session;
     const struct importing_options *options;
@@ -32,6 +34,8 @@ static void report(void *context, uint64_t done, uint64_t all)
 {
     struct import *import = context;
     double seconds = clock_seconds() - import->began;
+    if (seconds < REPORT_AFTER)
+        return;
     struct event_progress progress = {
         .doing = import->doing,
         .bytes = (int64_t)done,
