@@ -366,11 +366,6 @@ uint64_t document_bytes_read(const struct document_reader *reader)
     return source_facts(reader->source).bytes;
 }
 
-bool document_is_ready(const struct document_reader *reader)
-{
-    return !reader->extraction || reader->pending || extraction_is_ready(reader->extraction);
-}
-
 const struct document_facts *document_facts(const struct document_reader *reader)
 {
     return &reader->facts;

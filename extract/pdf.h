@@ -17,7 +17,7 @@
 #define PDF_BOOKMARKS_MOST 65536
 
 struct pdf_line {
-    size_t begin, size;    /* in the page's text; a tab stands for a wide gap */
+    size_t begin, size;    /* in the page's text */
     double x0, y0, x1, y1; /* box; y1 is about the baseline */
     double font;           /* size of most of it */
     bool bold, mono;       /* most of it */

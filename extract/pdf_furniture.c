@@ -124,6 +124,9 @@ static bool is_furniture(const struct pdf_page *page, const struct band *band, s
     }
     if (band->number && (apart || alike > 0))
         return true;
+    /* Titles may be alike, too, but they are larger than the text. */
+    if (band->font > 1.15 * page->font)
+        return false;
     return alike >= 2 || (alike == 1 && others <= 2);
 }
 

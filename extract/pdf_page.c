@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A gap of so many ems within a line is one between two columns. */
+/* A gap of so many ems within a line is one between two columns: two lines. */
 #define GAP 2.2
 
 /* --- fonts ----------------------------------------------------------------------------- */
@@ -185,7 +185,7 @@ static void add_character(struct builder *b, uint32_t rune, const PopplerRectang
             close_superscript(b);
         b->raised = raised;
         if (b->characters > 0 && box->x1 - b->end > GAP * font->size)
-            pdf_add(&b->page->text, "\t", 1);
+            end_line(b);
         if (!raised || b->characters == 0)
             widen(&b->line, box, b->characters == 0);
         else if (box->x2 > b->line.x1)
