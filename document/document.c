@@ -52,7 +52,8 @@ static bool open_reader(struct document_reader **out, const char *path, const ch
     reader->facts.encoding = found->name;
     reader->facts.evidence = found->evidence;
     reader->facts.confidence = found->confidence;
-    if (source_format(reader->source) == FORMAT_PDF || source_format(reader->source) == FORMAT_ZIP) {
+    if (source_format(reader->source) == FORMAT_PDF ||
+        source_format(reader->source) == FORMAT_ZIP) {
         reader->facts.encoding = source_format(reader->source) == FORMAT_PDF ? "PDF" : "ZIP";
         reader->facts.evidence = DOCUMENT_MARKED;
         reader->facts.confidence = 100;
@@ -204,9 +205,9 @@ static bool begin_extraction(struct document_reader *reader, struct error *error
     const struct encoding *encoding = source_encoding(reader->source);
     if (!source_whole(reader->source, &whole, error))
         return false;
-    reader->extraction =
-        extraction_open(name_of(reader), source_format(reader->source),
-                        *encoding->charset ? encoding->charset : NULL, whole, reader->cancel, error);
+    reader->extraction = extraction_open(name_of(reader), source_format(reader->source),
+                                         *encoding->charset ? encoding->charset : NULL, whole,
+                                         reader->cancel, error);
     return reader->extraction != NULL;
 }
 

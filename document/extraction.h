@@ -24,9 +24,9 @@
 struct extraction;
 
 struct extraction_facts {
-    uint64_t text;  /* bytes of it so far */
-    uint64_t lines; /* the last one's number */
-    uint64_t pages; /* so far; at least 1 */
+    uint64_t text;      /* bytes of it so far */
+    uint64_t lines;     /* the last one's number */
+    uint64_t pages;     /* so far; at least 1 */
     const char *format; /* "PDF", "EPUB" ...; valid as long as the extraction */
 };
 

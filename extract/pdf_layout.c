@@ -253,8 +253,8 @@ static void make_table(struct pdf_page *page, const struct bands *bands, size_t 
     size_t earliest = SIZE_MAX;
     for (size_t b = first; b < last; b++) {
         if (width_of(bands, b) > 1 || b == first) {
-            page->rows = pdf_checked(
-                realloc(page->rows, (page->row_count + 1) * sizeof *page->rows));
+            page->rows =
+                pdf_checked(realloc(page->rows, (page->row_count + 1) * sizeof *page->rows));
             page->rows[page->row_count++] = (struct pdf_row){.table = table};
         }
         add_cells(page, bands, b, &page->rows[page->row_count - 1]);
@@ -296,8 +296,8 @@ static void find_tables(struct pdf_page *page)
             if (last < bands.count && !close_below(page, &bands, last - 1))
                 break;
         }
-        bool text = wide >= 3 && (fill_of(page, &bands, b, last) >= 0.8 ||
-                                  flows(page, &bands, b, last));
+        bool text =
+            wide >= 3 && (fill_of(page, &bands, b, last) >= 0.8 || flows(page, &bands, b, last));
         if (text && is_by_rows(&bands, b, last))
             order_columns(page, &bands, b, last);
         else if (wide >= 2 && !text && fill_of(page, &bands, b, last) < 0.8)
@@ -351,8 +351,8 @@ void pdf_layout(struct pdf_page *page)
     double *ends = pdf_checked(malloc((page->count + 1) * sizeof *ends));
     /* On a page of very many lines all pairs are too many: its lines are short anyway. */
     for (size_t i = 0; i < page->count; i++)
-        page->lines[i].right = page->count <= BAND_LOOK ? right_of(page, &page->lines[i], ends)
-                                                        : page->lines[i].x1;
+        page->lines[i].right =
+            page->count <= BAND_LOOK ? right_of(page, &page->lines[i], ends) : page->lines[i].x1;
     free(ends);
     find_tables(page);
     find_notes(page);
