@@ -362,6 +362,11 @@ bool document_next(struct document_reader *reader, struct document_section *sect
     return true;
 }
 
+bool document_is_ready(const struct document_reader *reader)
+{
+    return !reader->extraction || reader->ended || extraction_is_ready(reader->extraction);
+}
+
 uint64_t document_bytes_read(const struct document_reader *reader)
 {
     return source_facts(reader->source).bytes;

@@ -253,6 +253,12 @@ static bool next_frame(struct extraction *extraction, struct wire_frame *frame, 
     }
 }
 
+bool extraction_is_ready(const struct extraction *extraction)
+{
+    struct pollfd stream = {.fd = extraction->stream, .events = POLLIN};
+    return extraction->done || extraction->failed || extraction->ended || poll(&stream, 1, 0) != 0;
+}
+
 /* --- places --------------------------------------------------------------------------- */
 
 static bool add_label(struct extraction *extraction, const struct wire_frame *frame,

@@ -45,6 +45,9 @@ struct extraction *extraction_adopt(const char *name, int stream, struct error *
 bool extraction_next(struct extraction *extraction, struct block *block,
                      struct error *error) WARN_UNUSED;
 
+/* Whether extraction_next would have something to work on, and not wait first. */
+bool extraction_is_ready(const struct extraction *extraction);
+
 /* What page, or file, number `page` is called; unit POSITION_LINE when that is not known.
  * The text stays valid until the next call of extraction_next or extraction_forget. */
 void extraction_label(const struct extraction *extraction, uint64_t page,

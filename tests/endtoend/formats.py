@@ -391,6 +391,39 @@ class Program(Formats):
         path = self.fake(user, whole, first="rm '%s'" % (user.folder / "document"))
         self.good(user, "read", "--no-model", path)
 
+    def test_reading_begins_before_the_end(self):
+        """The model reads what is there while the rest is still being taken apart."""
+        d = documents
+        user = self.tiny_home()
+        go = user.folder / "go"
+        frames = [f for i in range(20) for f in (
+            (d.HEADING, b"Part %d" % i, 1), (d.TEXT, b"The tide of day %d comes in. " % i * 20))]
+        whole = d.wire(*frames, (d.HEADING, b"Last", 1), (d.TEXT, b"It goes out."),
+                       (d.END, b"", 0, 0, 42))
+        path = self.fake(user, whole[:-120], first="")
+        program = user.folder / "libexec" / "tidemark-extract"
+        (user.folder / "rest").write_bytes(whole[-120:])
+        program.write_text(program.read_text() + "while [ ! -e '%s' ]; do sleep 0.1; done\n"
+                           "cat '%s'\n" % (go, user.folder / "rest"))
+        process = user.start("read", "--as", "it", "--json", path)
+
+        def read_so_far(home):
+            shown = home.run("show", "it", "--json")
+            rows = shown.json["sections"] if shown.code == 0 else []
+            return [(row["tokens"], row["checkpoints"][-1]["hash"]) for row in rows
+                    if row["tokens"] is not None and row["checkpoints"]]
+        self.wait_for(lambda: len(read_so_far(user)) >= 5, "sections that were read early")
+        self.assertIsNone(process.poll())
+        go.touch()
+        out, err = process.communicate(timeout=harness.PATIENCE)
+        self.assertEqual(process.returncode, 0, err)
+        other = self.tiny_home()
+        self.fake(other, whole)
+        path = other.write("document", self.BOOK)
+        self.good(other, "read", "--as", "it", path)
+        self.assertEqual(len(read_so_far(user)), 21)
+        self.assertEqual(read_so_far(user), read_so_far(other))
+
     def test_interrupted(self):
         user = self.home()
         path = self.fake(user, documents.wire((documents.TEXT, b"Text")), then="sleep 600 & wait")
