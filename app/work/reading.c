@@ -26,6 +26,7 @@ enum {
 struct walk {
     struct session *session;
     const struct reading_options *options;
+    bool early; /* the document's end is not there yet */
     struct reading_result *result;
     struct library_document document;
     struct library_reading reading;
@@ -478,7 +479,8 @@ static bool begin_reading(struct walk *w, int64_t next, struct error *error)
     if (!trial(session, &w->pace, error))
         return false;
     int64_t left = expected_tokens(w) - (int64_t)w->state->tokens;
-    announce(session, &w->document, left, (double)left / w->pace);
+    if (!w->early)
+        announce(session, &w->document, left, (double)left / w->pace);
     free(w->reading.numerics);
     w->reading.numerics = strdup(session->tag);
     if (!w->reading.numerics)
@@ -526,10 +528,11 @@ static bool read_on(struct walk *w, struct error *error)
     return true;
 }
 
+/* `early`: more of it is to come, and nothing is announced. */
 static bool read_document(struct session *session, const struct reading_options *options,
-                          struct reading_result *result, struct error *error)
+                          bool early, struct reading_result *result, struct error *error)
 {
-    struct walk w = {.session = session, .options = options, .result = result};
+    struct walk w = {.session = session, .options = options, .result = result, .early = early};
     if (!library_get_document(session->library, result->document, &w.document, error))
         return false;
     result->sections = w.document.sections;
@@ -553,19 +556,55 @@ static bool read_document(struct session *session, const struct reading_options 
     return ok;
 }
 
+/* Reading while the rest of the text is still to come. */
+struct early {
+    struct session *session;
+    const struct reading_options *options;
+    int64_t tokens_read;
+    double seconds;
+    bool over; /* it failed once */
+};
+
+/* What fails here, such as a model that is missing, fails again when all of the text is
+ * there: that it gets there comes first. */
+static bool read_early(void *context, int64_t document, struct error *error)
+{
+    struct early *early = context;
+    struct reading_result pass = {.document = document};
+    if (early->over || early->options->text_only)
+        return true;
+    bool ok = read_document(early->session, early->options, true, &pass, error);
+    early->tokens_read += pass.tokens_read;
+    early->seconds += pass.seconds;
+    early->over = !ok;
+    return ok || error->kind != ERROR_INTERRUPTED;
+}
+
 /* One look at the files, from text to the last state. *lease is kept for the next. */
 static bool read_files(struct session *session, const struct reading_options *options,
-                       const struct ingest_options *ingest, struct lease **lease,
+                       struct ingest_options *ingest, struct lease **lease,
                        struct reading_result *result, struct error *error)
 {
     struct ingest_result taken;
-    if (!ingest_run(session, ingest, &taken, error))
+    struct early early = {.session = session, .options = options};
+    ingest->meanwhile = read_early;
+    ingest->meanwhile_context = &early;
+    bool taken_in = ingest_run(session, ingest, &taken, error);
+    if (!taken_in)
         return false;
     *lease = taken.lease;
     result->document = taken.document;
     if (!taken.changed && result->followed)
         return true;
-    return read_document(session, options, result, error);
+    if (!read_document(session, options, false, result, error))
+        return false;
+    if (early.tokens_read > 0) {
+        result->tokens_read += early.tokens_read;
+        result->seconds += early.seconds;
+        result->resumed_at = 0;
+        result->was_complete = false;
+    }
+    return true;
 }
 
 static bool read_once(struct session *session, const struct reading_options *options,
@@ -632,7 +671,7 @@ static bool read_stored(struct session *session, const struct reading_options *o
                      "there are read",
                      document.name, (long long)document.sections);
     library_document_free(&document);
-    return any && read_document(session, options, result, error);
+    return any && read_document(session, options, false, result, error);
 }
 
 static bool read_known(struct session *session, const struct reading_options *options,
