@@ -1,0 +1,4 @@
+#ifndef TIDEMARK_KERNELS_CUDA_TOKEN_H
+#define TIDEMARK_KERNELS_CUDA_TOKEN_H
+struct token;
+#endif
