@@ -267,7 +267,7 @@ static bool decode(struct forward *f, struct state *const *states, const int32_t
 {
     if (earlier_failure(f, error) || !check_tokens(f, tokens, lanes, error))
         return false;
-    if (!decode_by_passes(f, states, tokens, lanes, error))
+    if (!(f->token ? cuda_decode : decode_by_passes)(f, states, tokens, lanes, error))
         return false;
     for (size_t i = 0; i < lanes; i++)
         states[i]->tokens++;
@@ -289,6 +289,9 @@ static void tag(const struct forward *f, char text[FORWARD_TAG_SIZE])
              : f->blas  ? "lt"
                         : "own",
              f->blas ? blas_version(f->blas) : 0);
+    /* Who cannot keep a kernel on all multiprocessors decodes by other sums. */
+    if (!f->token)
+        strncat(text, "p", FORWARD_TAG_SIZE - strlen(text) - 1);
 }
 
 static bool device(struct forward *f, struct forward_device *device, struct error *error)
@@ -307,6 +310,7 @@ static void free_forward(struct forward *f)
     if (f->stream)
         (void)cudaStreamSynchronize(f->stream);
     cuda_mirrors_free(f);
+    cuda_decode_free(f);
     cuda_work_free(f);
     for (size_t i = 0; i < 4; i++)
         if (f->ahead[i])
@@ -422,7 +426,7 @@ struct forward *tidemark_module_open(const struct model *model, struct pool *poo
     f->model = model;
     f->pool = pool;
     if (find_device(f, error) && set_shape(f, error) && make_streams(f, error) &&
-        cuda_work_new(f, error))
+        cuda_work_new(f, error) && cuda_decode_new(f, error))
         return f;
     free_forward(f);
     return NULL;

@@ -12,11 +12,6 @@
 #include "kernels/cuda/device.h"
 #include "kernels/cuda/token.h"
 
-struct cuda_layer {
-    struct device_matrix in, x, dt, out;
-    const float *norm, *conv_weight, *conv_bias, *dt_bias, *a, *skip;
-};
-
 /* A state's copy on the device. */
 struct cuda_mirror {
     struct state_mirror base;
@@ -44,8 +39,8 @@ struct forward {
     bool precise; /* the model's weights are F32, so that all is */
     struct device_layer_shape shape;
     uint32_t embedding_stride;
-    void *weights; /* one block on the device */
-    struct cuda_layer *layers;
+    void *weights;              /* one block on the device */
+    struct token_layer *layers; /* on the host */
     struct device_matrix embedding, output;
     const float *output_norm;
     struct blas *blas; /* NULL: products of our own */
@@ -77,7 +72,9 @@ struct forward {
     float **copies;             /* [most_rows] where all logits of a row go */
     bool want_all;
 
-    struct token *token; /* the decode kernel's memory; NULL: decode by the prefill kernels */
+    struct token *token;                          /* NULL: decode by the prefill kernels */
+    struct token_layer *token_layers;             /* on the device */
+    struct token_lanes *token_lanes, *host_lanes; /* on the device and pinned */
 
     struct cuda_mirror *living, *spare;
     struct forward_snapshot *snapshots; /* idle ones */
@@ -107,6 +104,12 @@ bool cuda_snapshot(struct forward *f, struct state *state, struct forward_snapsh
 bool cuda_snapshot_wait(struct forward_snapshot *snapshot, const float **data,
                         struct error *error) WARN_UNUSED;
 void cuda_snapshot_free(struct forward_snapshot *snapshot);
+
+/* decode.c: generated tokens by the kernel that is made for them. */
+bool cuda_decode_new(struct forward *f, struct error *error) WARN_UNUSED;
+void cuda_decode_free(struct forward *f);
+bool cuda_decode(struct forward *f, struct state *const *states, const int32_t *tokens,
+                 size_t lanes, struct error *error) WARN_UNUSED;
 
 /* peak.c */
 bool cuda_peak(struct forward *f, struct forward_peak *peak, struct error *error) WARN_UNUSED;

@@ -40,7 +40,7 @@ static bool product(struct forward *f, void *y, bool y_bf16, size_t y_stride,
 
 static bool run_layer(struct forward *f, size_t index, struct error *error)
 {
-    const struct cuda_layer *layer = &f->layers[index];
+    const struct token_layer *layer = &f->layers[index];
     struct device_layer_shape *s = &f->shape;
     const bool half = !f->precise;
     s->layer_offset = index * (s->states + s->taps - 1) * s->inner;

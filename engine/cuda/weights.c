@@ -128,7 +128,7 @@ static bool load_matrix(struct loading *l, struct device_matrix *to, const struc
 
 /* --- the whole ------------------------------------------------------------------------- */
 
-static bool load_layer(struct loading *l, struct cuda_layer *to, const struct model_layer *from,
+static bool load_layer(struct loading *l, struct token_layer *to, const struct model_layer *from,
                        struct error *error)
 {
     const struct model_shape *s = &l->f->model->shape;

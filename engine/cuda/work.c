@@ -28,7 +28,7 @@ static void *take(unsigned char *base, size_t *used, size_t bytes)
 static size_t panel_bytes(const struct forward *f)
 {
     size_t most = 0, size = f->precise ? 4 : 2;
-    const struct cuda_layer *layer = &f->layers[0];
+    const struct token_layer *layer = &f->layers[0];
     for (size_t i = 0; i < f->model->shape.layers; i++, layer++) {
         const struct device_matrix *all[] = {&layer->in, &layer->x, &layer->dt, &layer->out};
         for (size_t j = 0; j < 4; j++)
@@ -162,7 +162,7 @@ static bool prepare(struct forward *f, const struct blas_shape *shape)
 static void choose_products(struct forward *f)
 {
     char why[256];
-    const struct cuda_layer *layer = &f->layers[0];
+    const struct token_layer *layer = &f->layers[0];
     const struct device_layer_shape *s = &f->shape;
     if (f->precise || getenv("TIDEMARK_CUDA_OWN_PRODUCTS") || !(f->blas = blas_new(8, why)))
         return;

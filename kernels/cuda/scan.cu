@@ -242,6 +242,9 @@ static void launch_states(const struct device_scan *p, const struct device_segme
     case 8:
         launch<T, 2>(p, segments, count, s, stream);
         break;
+    case 12:
+        launch<T, 3>(p, segments, count, s, stream);
+        break;
     case 16:
         launch<T, 4>(p, segments, count, s, stream);
         break;
@@ -250,8 +253,9 @@ static void launch_states(const struct device_scan *p, const struct device_segme
 
 bool device_scan_fits(const struct device_layer_shape *shape)
 {
-    return (shape->states == 4 || shape->states == 8 || shape->states == 16) && shape->taps >= 2 &&
-           shape->taps <= 4 && shape->inner % 8 == 0;
+    return (shape->states == 4 || shape->states == 8 || shape->states == 12 ||
+            shape->states == 16) &&
+           shape->taps >= 2 && shape->taps <= 4 && shape->inner % 8 == 0;
 }
 
 void device_scan(const struct device_scan *p, const struct device_segment *segments,
