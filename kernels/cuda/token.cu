@@ -35,6 +35,8 @@ template <int NT> struct token_shared {
     float parts[WARPS][16][lanes];   /* a warp's product; then a tile's, in the first */
     float bc[lanes][64];
     float scratch[33];
+    struct token_layer layers[2]; /* this one and the next */
+    float *states[lanes];
 };
 
 struct token_work {
@@ -113,9 +115,9 @@ __device__ void prefetch(const struct device_matrix &m, uint32_t most)
     const bool rows = m.form != DEVICE_PACKED;
     const size_t piece = rows ? (size_t)m.padded * 2 : tile_row_bytes(m);
     const uint32_t pieces = rows ? s.count * 16 : s.count;
-    size_t lines = most / pieces / 128;
+    uint32_t lines = most / pieces / 128;
     if (lines > piece / 128)
-        lines = piece / 128;
+        lines = (uint32_t)(piece / 128);
     const uint8_t *base = (const uint8_t *)m.data + s.first * tile_row_bytes(m);
     for (uint32_t i = threadIdx.x; i < pieces * lines; i += THREADS)
         asm volatile("prefetch.global.L2 [%0];" ::"l"(base + i / lines * piece + i % lines * 128));
@@ -199,8 +201,9 @@ __device__ __noinline__ void slice(const struct device_matrix &m, uint32_t tile,
     constexpr int DEPTH = fragment_depth<TYPE, NT>::value;
     fragment<TYPE> f[DEPTH];
     float acc[NT][4];
-    /* begin is a multiple of all slices' units together. */
-    const uint32_t first = begin / UNIT + number, last = end / UNIT;
+    /* The first unit from `begin` on whose turn is this slice's. */
+    const uint32_t base = begin / UNIT, last = end / UNIT;
+    const uint32_t first = base + (number + slices - base % slices) % slices;
 #pragma unroll
     for (int d = 0; d < DEPTH; d++)
         if (first + d * slices < last)
@@ -262,29 +265,37 @@ template <int NT> struct slice_call {
     }
 };
 
-/* [lanes][columns] of BF16 from memory to shared memory, zeros beyond, with chunk sums. */
+/* [lanes][columns] of BF16 from memory to shared memory. What lies in the rows of lanes that
+ * are not there gets into sums that nobody looks at. */
 template <int NT>
 __device__ void load_lanes(token_shared<NT> &shared, const __nv_bfloat16 *x, uint32_t stride,
                            uint32_t lanes, uint32_t begin, uint32_t end)
 {
     const uint32_t vectors = (end - begin) / 8;
-    for (uint32_t i = threadIdx.x; i < shared.lanes * vectors; i += THREADS) {
-        uint32_t n = i / vectors, k = i % vectors * 8;
-        uint4 v = make_uint4(0, 0, 0, 0);
-        if (n < lanes)
-            v = __ldcg((const uint4 *)(x + (size_t)n * stride + begin + k));
-        *(uint4 *)&shared.activations[n][k * 2] = v;
-    }
+    for (uint32_t n = threadIdx.x / 128; n < lanes; n += THREADS / 128)
+#pragma unroll 8
+        for (uint32_t k = threadIdx.x % 128; k < vectors; k += 128)
+            *(uint4 *)&shared.activations[n][k * 16] =
+                __ldcg((const uint4 *)(x + (size_t)n * stride + begin + k * 8));
 }
 
-template <int NT> __device__ void sum_chunks(token_shared<NT> &shared, uint32_t columns)
+template <int NT>
+__device__ void sum_chunks(token_shared<NT> &shared, uint32_t lanes, uint32_t columns)
 {
     const uint32_t chunks = columns / 32;
-    for (uint32_t i = threadIdx.x; i < shared.lanes * chunks; i += THREADS) {
-        const __nv_bfloat16 *x = (const __nv_bfloat16 *)shared.activations[i / chunks];
+    for (uint32_t i = threadIdx.x; i < lanes * chunks; i += THREADS) {
+        const uint4 *x = (const uint4 *)&shared.activations[i / chunks][i % chunks * 64];
         float sum = 0;
-        for (uint32_t k = 0; k < 32; k++)
-            sum = __fadd_rn(sum, __bfloat162float(x[i % chunks * 32 + k]));
+#pragma unroll
+        for (int k = 0; k < 4; k++) {
+            const uint4 v = x[k];
+            const uint32_t w[4] = {v.x, v.y, v.z, v.w};
+#pragma unroll
+            for (int e = 0; e < 4; e++) {
+                sum = __fadd_rn(sum, __uint_as_float(w[e] << 16));
+                sum = __fadd_rn(sum, __uint_as_float(w[e] & 0xFFFF0000u));
+            }
+        }
         shared.sums[i / chunks][i % chunks] = sum;
     }
 }
@@ -306,7 +317,7 @@ __device__ void product(token_shared<NT> &shared, const struct device_matrix &m,
     bool loaded = x == NULL;
     if (loaded) {
         if (wants_sums(m))
-            sum_chunks(shared, m.padded);
+            sum_chunks(shared, lanes, m.padded);
         __syncthreads();
     }
     for (uint32_t round = 0; round < s.count; round += s.width) {
@@ -318,7 +329,7 @@ __device__ void product(token_shared<NT> &shared, const struct device_matrix &m,
                 load_lanes(shared, x, stride, lanes, begin, end);
                 if (wants_sums(m)) {
                     __syncthreads();
-                    sum_chunks(shared, end - begin);
+                    sum_chunks(shared, lanes, end - begin);
                 }
                 __syncthreads();
                 loaded = m.padded <= shared.columns;
@@ -343,66 +354,104 @@ __device__ void product(token_shared<NT> &shared, const struct device_matrix &m,
 
 /* --- stages ------------------------------------------------------------------------------ */
 
-/* u = x normalized and weighted, by a whole block. */
-__device__ void normalize(__nv_bfloat16 *u, const float *x, const float *weight, float epsilon,
-                          uint32_t size, uint32_t padded, float *scratch)
+/* u = x normalized and weighted, by a whole block. All of a thread's numbers are on their
+ * way together: what counts here is how often memory is waited for. */
+__device__ __noinline__ void normalize(__nv_bfloat16 *u, const float *x, const float *weight,
+                                       float epsilon, uint32_t size, uint32_t padded,
+                                       float *scratch)
 {
-    float sum = 0;
-    for (uint32_t i = threadIdx.x; i < size; i += THREADS) {
-        float value = __ldcg(x + i);
-        sum = __fmaf_rn(value, value, sum);
+    enum { EACH = 8 };
+    float value[EACH], scaled[EACH], sum = 0;
+#pragma unroll
+    for (int i = 0; i < EACH; i++) {
+        uint32_t at = threadIdx.x + i * THREADS;
+        value[i] = at < size ? __ldcg(x + at) : 0.0f;
+        scaled[i] = at < size ? __ldg(weight + at) : 0.0f;
     }
+#pragma unroll
+    for (int i = 0; i < EACH; i++)
+        sum = __fmaf_rn(value[i], value[i], sum);
+    for (uint32_t at = threadIdx.x + EACH * THREADS; at < size; at += THREADS)
+        sum = __fmaf_rn(__ldcg(x + at), __ldcg(x + at), sum);
     sum = math_block_sum(sum, scratch);
     float scale = __fdiv_rn(1.0f, __fsqrt_rn(__fadd_rn(__fdiv_rn(sum, (float)size), epsilon)));
-    for (uint32_t i = threadIdx.x; i < padded; i += THREADS)
-        u[i] = __float2bfloat16_rn(i < size ? __fmul_rn(__fmul_rn(__ldcg(x + i), scale), weight[i])
-                                            : 0.0f);
+#pragma unroll
+    for (int i = 0; i < EACH; i++) {
+        uint32_t at = threadIdx.x + i * THREADS;
+        if (at < padded)
+            u[at] = __float2bfloat16_rn(__fmul_rn(__fmul_rn(value[i], scale), scaled[i]));
+    }
+    for (uint32_t at = threadIdx.x + EACH * THREADS; at < padded; at += THREADS)
+        u[at] = __float2bfloat16_rn(
+            at < size ? __fmul_rn(__fmul_rn(__ldcg(x + at), scale), weight[at]) : 0.0f);
 }
 
 /* dt (BF16) and B, C of one lane from the parts of `x`, by a whole block. */
-__device__ void mix(__nv_bfloat16 *dt, float *bc, const float *part, size_t part_stride,
-                    uint32_t parts, const struct device_layer_shape &s, uint32_t padded,
-                    float *values, float *scratch)
+__device__ __noinline__ void mix(__nv_bfloat16 *dt, float *bc, const float *part,
+                                 size_t part_stride, uint32_t parts,
+                                 const struct device_layer_shape &s, uint32_t padded, float *values,
+                                 float *scratch)
 {
     const uint32_t outputs = s.rank + 2 * s.states;
     __syncthreads();
     for (uint32_t i = threadIdx.x; i < outputs; i += THREADS) {
-        float sum = __ldcg(part + i);
-        for (uint32_t k = 1; k < parts; k++)
-            sum = __fadd_rn(sum, __ldcg(part + k * part_stride + i));
+        float sum = 0;
+        for (uint32_t k = 0; k < parts; k += 16) {
+            float some[16];
+#pragma unroll
+            for (int e = 0; e < 16; e++)
+                some[e] = k + e < parts ? __ldcg(part + (k + e) * part_stride + i) : 0.0f;
+#pragma unroll
+            for (int e = 0; e < 16; e++)
+                sum = __fadd_rn(sum, some[e]);
+        }
         values[i] = sum;
     }
     __syncthreads();
-    float scale[3] = {1, 1, 1};
-    for (int which = 0; which < 3 && s.mixer_norm; which++) {
-        uint32_t from = which == 0 ? 0 : s.rank + (which - 1) * s.states;
-        uint32_t size = which == 0 ? s.rank : s.states;
+    /* A warp each for dt, B and C. */
+    const uint32_t which = threadIdx.x / 32;
+    if (which < 3) {
+        const uint32_t from = which == 0 ? 0 : s.rank + (which - 1) * s.states;
+        const uint32_t size = which == 0 ? s.rank : s.states;
         float sum = 0;
-        for (uint32_t i = threadIdx.x; i < size; i += THREADS)
+        for (uint32_t i = threadIdx.x % 32; i < size; i += 32)
             sum = __fmaf_rn(values[from + i], values[from + i], sum);
-        sum = math_block_sum(sum, scratch);
-        scale[which] =
-            __fdiv_rn(1.0f, __fsqrt_rn(__fadd_rn(__fdiv_rn(sum, (float)size), s.mixer_epsilon)));
+        sum = math_warp_sum(sum);
+        scratch[which] =
+            s.mixer_norm
+                ? __fdiv_rn(1.0f,
+                            __fsqrt_rn(__fadd_rn(__fdiv_rn(sum, (float)size), s.mixer_epsilon)))
+                : 1.0f;
     }
+    __syncthreads();
     for (uint32_t i = threadIdx.x; i < padded; i += THREADS)
-        dt[i] = __float2bfloat16_rn(i < s.rank ? __fmul_rn(values[i], scale[0]) : 0.0f);
+        dt[i] = __float2bfloat16_rn(i < s.rank ? __fmul_rn(values[i], scratch[0]) : 0.0f);
     for (uint32_t i = threadIdx.x; i < 2 * s.states; i += THREADS)
-        bc[i] = __fmul_rn(values[s.rank + i], scale[1 + i / s.states]);
+        bc[i] = __fmul_rn(values[s.rank + i], scratch[1 + i / s.states]);
 }
 
 /* Convolution and SiLU of one channel, whose tail moves on. */
 __device__ float convolve(float *tail, float x, const float *weight, const float *bias, uint32_t d,
                           const struct device_layer_shape &s)
 {
-    float sum = bias[d];
-    for (uint32_t j = 0; j + 1 < s.taps; j++) {
-        float before = tail[(size_t)j * s.inner];
-        sum = __fmaf_rn(weight[(size_t)j * s.inner + d], before, sum);
-        if (j > 0)
-            tail[(size_t)(j - 1) * s.inner] = before;
+    float w[4], before[3], sum = bias[d];
+#pragma unroll
+    for (int j = 0; j < 4; j++)
+        w[j] = j < s.taps ? weight[(size_t)j * s.inner + d] : 0.0f;
+#pragma unroll
+    for (int j = 0; j < 3; j++)
+        before[j] = j + 1 < s.taps ? tail[(size_t)j * s.inner] : 0.0f;
+#pragma unroll
+    for (int j = 0; j < 3; j++) {
+        if (j + 1 < s.taps)
+            sum = __fmaf_rn(w[j], before[j], sum);
+        if (j + 2 < s.taps)
+            tail[(size_t)j * s.inner] = before[j + 1 < 3 ? j + 1 : 2];
+        if (j + 2 == s.taps)
+            tail[(size_t)j * s.inner] = x;
     }
-    tail[(size_t)(s.taps - 2) * s.inner] = x;
-    return math_silu(__fmaf_rn(weight[(size_t)(s.taps - 1) * s.inner + d], x, sum));
+    float last = s.taps == 4 ? w[3] : s.taps == 3 ? w[2] : w[1];
+    return math_silu(__fmaf_rn(last, x, sum));
 }
 
 /* One step of a channel's states; returns c . h. */
@@ -448,12 +497,13 @@ __device__ __noinline__ void piece(const struct device_matrix &m, uint32_t tile,
 {
     const uint32_t lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
     float acc[NT][4] = {};
-#pragma unroll 1
-    for (uint32_t unit = 2 * part; unit < 2 * part + 2; unit++) {
-        fragment<TYPE> f;
-        f.load(m, tile, unit);
-        f.template multiply<NT>(acc, global_lanes{w.xc + unit * UNIT, w.inner_stride, lanes});
-    }
+    fragment<TYPE> f[2];
+    f[0].load(m, tile, 2 * part);
+    f[1].load(m, tile, 2 * part + 1);
+#pragma unroll
+    for (uint32_t i = 0; i < 2; i++)
+        f[i].template multiply<NT>(
+            acc, global_lanes{w.xc + (2 * part + i) * UNIT, w.inner_stride, lanes});
 #pragma unroll
     for (int n = 0; n < NT; n++)
 #pragma unroll
@@ -487,6 +537,16 @@ __device__ void product_x(const struct device_matrix &m, const token_work &w, ui
 
 /* --- the kernel --------------------------------------------------------------------------- */
 
+/* A layer's struct from memory, which would be waited for again and again. */
+template <int NT>
+__device__ __forceinline__ void load_layer(token_shared<NT> &shared,
+                                           const struct token_model &model, uint32_t index)
+{
+    if (index < model.layer_count && threadIdx.x < sizeof(struct token_layer) / 4)
+        ((uint32_t *)&shared.layers[index % 2])[threadIdx.x] =
+            ((const uint32_t *)&model.layers[index])[threadIdx.x];
+}
+
 enum { PREFETCH_IN = 320 << 10, PREFETCH_OUT = 224 << 10, PREFETCH_OUTPUT = 320 << 10 };
 
 template <int NT>
@@ -501,20 +561,21 @@ __global__ void __launch_bounds__(THREADS, 1)
     uint32_t target = barrier_base;
     struct device_layer_shape s = model.shape;
 
-    prefetch(model.layers[0].in, PREFETCH_IN);
+    load_layer(shared, model, 0);
+    for (uint32_t n = threadIdx.x; n < lanes; n += THREADS)
+        shared.states[n] = lane_table->states[n];
+    __syncthreads();
+    prefetch(shared.layers[0].in, PREFETCH_IN);
     for (uint32_t index = 0; index < model.layer_count; index++) {
-        const struct token_layer &layer = model.layers[index];
+        const struct token_layer &layer = shared.layers[index % 2];
+        load_layer(shared, model, index + 1);
         s.layer_offset = (size_t)index * (s.states + s.taps - 1) * s.inner;
 
         if (few) {
-            for (uint32_t n = 0; n < shared.lanes; n++) {
+            for (uint32_t n = 0; n < lanes; n++) {
                 __nv_bfloat16 *u = (__nv_bfloat16 *)shared.activations[n];
-                if (n < lanes)
-                    normalize(u, w.x + (size_t)n * w.embedding_stride, layer.norm, model.epsilon,
-                              model.embedding, layer.in.padded, shared.scratch);
-                else
-                    for (uint32_t i = threadIdx.x; i < layer.in.padded; i += THREADS)
-                        u[i] = __float2bfloat16_rn(0.0f);
+                normalize(u, w.x + (size_t)n * w.embedding_stride, layer.norm, model.epsilon,
+                          model.embedding, layer.in.padded, shared.scratch);
             }
             __syncthreads();
         } else {
@@ -531,7 +592,7 @@ __global__ void __launch_bounds__(THREADS, 1)
                         return;
                     }
                     float *tail =
-                        lane_table->states[n] + s.layer_offset + (size_t)s.states * s.inner + row;
+                        shared.states[n] + s.layer_offset + (size_t)s.states * s.inner + row;
                     w.xc[(size_t)n * w.inner_stride + row] = __float2bfloat16_rn(
                         convolve(tail, value, layer.conv_weight, layer.conv_bias, row, s));
                 });
@@ -547,14 +608,10 @@ __global__ void __launch_bounds__(THREADS, 1)
         const uint32_t parts = layer.x.padded / 256;
         float *values = &shared.parts[0][0][0];
         if (few) {
-            for (uint32_t n = 0; n < shared.lanes; n++) {
+            for (uint32_t n = 0; n < lanes; n++) {
                 __nv_bfloat16 *dt = (__nv_bfloat16 *)shared.activations[n];
-                if (n < lanes)
-                    mix(dt, shared.bc[n], w.part + n * w.mixer_stride, part_stride, parts, s,
-                        layer.dt.padded, values, shared.scratch);
-                else
-                    for (uint32_t i = threadIdx.x; i < layer.dt.padded; i += THREADS)
-                        dt[i] = __float2bfloat16_rn(0.0f);
+                mix(dt, shared.bc[n], w.part + n * w.mixer_stride, part_stride, parts, s,
+                    layer.dt.padded, values, shared.scratch);
             }
             __syncthreads();
         } else {
@@ -571,7 +628,7 @@ __global__ void __launch_bounds__(THREADS, 1)
                     size_t at = (size_t)n * w.inner_stride + d;
                     float x = __bfloat162float(w.xc[at]);
                     float delta = math_softplus(__fadd_rn(value, layer.dt_bias[d]));
-                    float sum = step_any(lane_table->states[n] + s.layer_offset + d, layer.a + d,
+                    float sum = step_any(shared.states[n] + s.layer_offset + d, layer.a + d,
                                          shared.bc[n], delta, __fmul_rn(delta, x), s);
                     w.y[at] =
                         __float2bfloat16_rn(__fmul_rn(__fmaf_rn(layer.skip[d], x, sum), w.z[at]));
@@ -584,7 +641,7 @@ __global__ void __launch_bounds__(THREADS, 1)
                     *x = __fadd_rn(__ldcg(x), value);
                 });
         if (index + 1 < model.layer_count)
-            prefetch(model.layers[index + 1].in, PREFETCH_IN);
+            prefetch(shared.layers[(index + 1) % 2].in, PREFETCH_IN);
         else
             prefetch(model.output, PREFETCH_OUTPUT);
         grid_barrier(w.barrier, target);
@@ -598,7 +655,7 @@ __global__ void __launch_bounds__(THREADS, 1)
     product(shared, model.output, w.u, w.embedding_stride, lanes,
             [&](uint32_t row, uint32_t n, float value) {
                 w.logits[(size_t)n * model.vocabulary + row] = value;
-                lane_table->states[n][model.state_logits + row] = value;
+                shared.states[n][model.state_logits + row] = value;
             });
 }
 
