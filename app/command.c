@@ -44,6 +44,7 @@ struct session_options command_session(const struct options *options)
         .model = options->model,
         .library = options->library,
         .kernels = options->kernels,
+        .backend = options->backend,
         .threads = (unsigned)options->threads,
         .budget_given = options->budget >= 0,
         .budget = options->budget,

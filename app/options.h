@@ -103,7 +103,7 @@ struct options {
     bool help, version;
 
     bool json, quiet;
-    const char *model, *library, *kernels;
+    const char *model, *library, *kernels, *backend;
     int64_t threads; /* 0: as many as the process may run on */
 
     bool no_model, mix, follow;

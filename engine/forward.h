@@ -1,6 +1,7 @@
 /* forward.h: the forward pass over one or several independent lanes.
  *
  *     struct forward *forward = forward_new(model, kernels_best(), pool, &error);
+ *     (or forward_open(), backend.h, for a device that may be there)
  *     struct forward_lane lane = {.state = state, .tokens = tokens, .count = n};
  *     if (!forward_prefill(forward, &lane, 1, &error)) ...
  *     ... choose a token from state->logits ...
@@ -32,7 +33,7 @@ struct forward_lane {
     float *logits; /* NULL, or out [count][V]: logits after each token */
 };
 
-/* Borrows all three. NULL and an error when out of memory. */
+/* On the processor's cores. Borrows all three. NULL and an error when out of memory. */
 struct forward *forward_new(const struct model *model, const struct kernels *kernels,
                             struct pool *pool, struct error *error);
 void forward_free(struct forward *forward);
@@ -49,5 +50,52 @@ bool forward_decode(struct forward *forward, struct state *const *states, const 
 
 /* The numerics tag: what, besides weights and input, the bits depend on. */
 void forward_tag(const struct forward *forward, char tag[FORWARD_TAG_SIZE]);
+
+const char *forward_backend(const struct forward *forward); /* "cpu", "cuda" */
+
+/* Tokens of a full pass: fewer at a time are read more slowly. */
+size_t forward_pass_tokens(const struct forward *forward);
+
+/* --- states while the work goes on ---------------------------------------------- */
+
+/* A state as it was at one moment, on its way to the host:
+ *
+ *     forward_snapshot(forward, state, &snapshot, &error)       on the forward's thread
+ *     forward_snapshot_wait(forward, snapshot, &data, &error)   on any one thread, once
+ *     forward_snapshot_free(forward, snapshot)
+ *
+ * The forward may go on with the state at once. data: state->floats floats, as in
+ * state->data, valid until the snapshot is freed, which must be before the forward is. */
+struct forward_snapshot;
+
+/* Whether taking one is worth a thread that waits for it: a copy runs beside the work. */
+bool forward_snapshots(const struct forward *forward);
+
+bool forward_snapshot(struct forward *forward, struct state *state,
+                      struct forward_snapshot **snapshot, struct error *error) WARN_UNUSED;
+bool forward_snapshot_wait(struct forward *forward, struct forward_snapshot *snapshot,
+                           const float **data, struct error *error) WARN_UNUSED;
+void forward_snapshot_free(struct forward *forward, struct forward_snapshot *snapshot);
+
+/* --- the device ------------------------------------------------------------------- */
+
+struct forward_device {
+    char name[128];     /* "NVIDIA H200" */
+    double memory_used; /* bytes of the device's memory in use, by others too */
+    double memory_all;
+};
+
+/* What the device can do, measured now (takes some tenths of a second). */
+struct forward_peak {
+    const char *matrix_kind; /* "bf16" */
+    double matrix_flops;     /* a large product, multiply and add counted as two */
+    double copy_bytes;       /* a large copy, bytes read plus bytes written, a second */
+};
+
+/* Both false without an error text where the backend is the processor. */
+bool forward_device(struct forward *forward, struct forward_device *device,
+                    struct error *error) WARN_UNUSED;
+bool forward_peak(struct forward *forward, struct forward_peak *peak,
+                  struct error *error) WARN_UNUSED;
 
 #endif

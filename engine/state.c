@@ -37,20 +37,57 @@ void state_free(struct state *state)
 {
     if (!state)
         return;
+    if (state->mirror)
+        state->mirror->free(state->mirror);
     free(state->data);
     free(state);
+}
+
+bool state_fetch(struct state *state, struct error *error)
+{
+    if (!state->ahead)
+        return true;
+    if (!state->mirror->fetch(state, error))
+        return false;
+    state->ahead = false;
+    return true;
+}
+
+void state_written(struct state *state)
+{
+    state->ahead = false;
+    state->behind = true;
 }
 
 void state_reset(struct state *state)
 {
     memset(state->data, 0, state->floats * sizeof *state->data);
     state->tokens = 0;
+    state_written(state);
 }
 
 void state_copy(struct state *to, const struct state *from)
 {
-    memcpy(to->data, from->data, from->floats * sizeof *from->data);
     to->tokens = from->tokens;
+    if (from->mirror && !from->behind && from->mirror->copy(to, from)) {
+        memcpy(to->logits, from->logits,
+               (from->floats - (size_t)(from->logits - from->data)) * sizeof *from->logits);
+        to->ahead = true;
+        to->behind = false;
+        return;
+    }
+    /* A mirror that is ahead of its state and cannot be copied on the device: by way of
+     * the copy's own memory. */
+    if (from->ahead) {
+        struct state through = *to;
+        through.mirror = from->mirror;
+        (void)!from->mirror->fetch(&through, NULL);
+        memcpy(to->logits, from->logits,
+               (from->floats - (size_t)(from->logits - from->data)) * sizeof *from->logits);
+    } else {
+        memcpy(to->data, from->data, from->floats * sizeof *from->data);
+    }
+    state_written(to);
 }
 
 float *state_h(const struct state *state, const struct model_shape *shape, size_t layer)

@@ -15,17 +15,38 @@
 #define STATE_FORMAT 1
 
 struct state {
-    float *data;   /* the whole block, owned */
-    float *logits; /* [V], the block's end; meaningless while tokens is 0 */
+    float *data;   /* the whole block, owned; but for the logits maybe not up to date:
+                      see state_fetch */
+    float *logits; /* [V], the block's end, always up to date; meaningless while tokens is 0 */
     size_t floats; /* of the whole block */
     size_t tokens; /* read so far */
+
+    /* A backend's copy in its device's memory, which saves going back and forth. */
+    struct state_mirror *mirror; /* NULL: none; owned */
+    bool ahead;                  /* the mirror is newer than data */
+    bool behind;                 /* the mirror is older than data */
+};
+
+/* What a backend's mirror begins with. */
+struct state_mirror {
+    bool (*fetch)(struct state *state, struct error *error);  /* into state->data */
+    bool (*copy)(struct state *to, const struct state *from); /* of the mirror; false: cannot */
+    void (*free)(struct state_mirror *mirror);
 };
 
 /* A state that has read nothing. NULL when out of memory. */
 struct state *state_new(const struct model_shape *shape, struct error *error);
 void state_free(struct state *state);
 
+/* Before anybody reads `data`: brings it up to date. Fails only when a device does. */
+bool state_fetch(struct state *state, struct error *error) WARN_UNUSED;
+
+/* After somebody else than the forward pass has written to `data`. */
+void state_written(struct state *state);
+
 void state_reset(struct state *state);
+
+/* Should a device fail here, the next pass says so. */
 void state_copy(struct state *to, const struct state *from);
 
 size_t state_bytes(const struct model_shape *shape);

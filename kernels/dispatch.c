@@ -22,6 +22,11 @@ static bool has_f16c(void)
     return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
 }
 
+static bool avx2_runs(void)
+{
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
+}
+
 static bool avx512_runs(void)
 {
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
@@ -52,6 +57,7 @@ static const struct level {
 } levels[] = {
     {&levels_reference, reference_runs},
 #ifdef TIDEMARK_X86
+    {&levels_avx2, avx2_runs},
     {&levels_avx512, avx512_runs},
 #ifdef TIDEMARK_VNNI
     {&levels_vnni, vnni_runs},

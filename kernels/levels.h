@@ -14,6 +14,7 @@
 #define LEVELS_LANES_FLOATS 12288
 
 extern const struct kernels levels_reference;
+extern const struct kernels levels_avx2;
 extern const struct kernels levels_avx512;
 extern const struct kernels levels_vnni;
 extern const struct kernels levels_amx;

@@ -181,8 +181,10 @@ static void sum(struct document_view *v, enum book_summary what)
 static bool passage(struct document_view *v, struct library_note *note)
 {
     size_t begin, end;
-    if (!text_pane_passage(&v->text_pane, &note->section, &begin, &end))
+    if (!text_pane_passage(&v->text_pane, &note->section, &begin, &end)) {
+        host_say(v->host, "the text is not there yet; try again in a moment");
         return false;
+    }
     note->begin = (int64_t)begin;
     note->end = (int64_t)end;
     return true;

@@ -217,7 +217,7 @@ static void add_numerics(const struct answer_states_thread *thread, const char *
 }
 
 static bool put(struct session *session, const struct answer_states_thread *thread,
-                const struct state *state, struct states_info *info, struct error *error)
+                struct state *state, struct states_info *info, struct error *error)
 {
     struct hash hash;
     if (!answer_states_hash(thread, thread->count, &hash, error))
@@ -225,12 +225,12 @@ static bool put(struct session *session, const struct answer_states_thread *thre
     *info = session_info(session, thread->document, STATES_ANSWER,
                          thread->turns[thread->count - 1].question, &hash, state);
     add_numerics(thread, session->tag, info->numerics);
-    return states_put(session->states, info, state->data, state->floats * sizeof *state->data,
-                      error);
+    return state_fetch(state, error) && states_put(session->states, info, state->data,
+                                                   state->floats * sizeof *state->data, error);
 }
 
 bool answer_states_keep(struct session *session, const struct answer_states_thread *thread,
-                        const struct state *state, struct states_info *info, struct error *error)
+                        struct state *state, struct states_info *info, struct error *error)
 {
     struct error failure = {0};
     if (put(session, thread, state, info, &failure) && upkeep_thin(session, &failure))

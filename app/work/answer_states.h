@@ -75,7 +75,7 @@ bool answer_states_load(struct session *session, struct answer_states_thread *th
  * another tag than the session's, it carries both, "this+that". Makes room (upkeep_thin). A
  * store that cannot is no more than a note: the state can be made again. */
 bool answer_states_keep(struct session *session, const struct answer_states_thread *thread,
-                        const struct state *state, struct states_info *info,
+                        struct state *state, struct states_info *info,
                         struct error *error) WARN_UNUSED;
 
 /* Appends the whole prompt that reads a section again, with the question before and after

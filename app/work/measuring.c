@@ -219,11 +219,12 @@ static struct states_info saved_info(const struct bench *bench, const struct sta
 
 static bool time_save(struct bench *bench, double *seconds, struct error *error)
 {
-    const struct state *state = bench->states[0];
+    struct state *state = bench->states[0];
     bench->saves++;
     struct states_info info = saved_info(bench, state);
     double begin = clock_seconds();
-    if (!states_put(bench->saved, &info, state->data, state->floats * sizeof *state->data, error))
+    if (!state_fetch(state, error) ||
+        !states_put(bench->saved, &info, state->data, state->floats * sizeof *state->data, error))
         return false;
     *seconds = clock_seconds() - begin;
     return true;
@@ -240,6 +241,7 @@ static bool time_load(struct bench *bench, double *seconds, struct error *error)
                     state->floats * sizeof *state->data, &found, error))
         return false;
     *seconds = clock_seconds() - begin;
+    state_written(state);
     if (!found)
         return error_set(error, ERROR_STORE, "a state that was saved in %s is not there",
                          bench->folder.data);

@@ -296,7 +296,8 @@ static bool keep_state(struct walk *w, int64_t section, struct error *error)
     struct hash text = hash_stream_end(w->text);
     struct states_info info =
         session_info(w->session, w->document.id, STATES_PREFIX, section, &text, w->state);
-    if (!states_put(w->session->states, &info, w->state->data,
+    if (!state_fetch(w->state, error) ||
+        !states_put(w->session->states, &info, w->state->data,
                     w->state->floats * sizeof *w->state->data, error))
         return false;
     w->last_kept = (int64_t)w->state->tokens;

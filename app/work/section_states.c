@@ -66,7 +66,9 @@ static bool batch_run(struct batch *batch, struct states_info *infos, struct err
     for (size_t i = 0; i < batch->count; i++) {
         struct states_place *place = &batch->infos[i].place;
         struct hash text = batch->infos[i].key.text;
-        const struct state *state = batch->lanes[i].state;
+        struct state *state = batch->lanes[i].state;
+        if (!state_fetch(state, error))
+            return false;
         batch->infos[i] =
             session_info(session, batch->document, STATES_SECTION, place->section, &text, state);
         batch->payloads[i] = state->data;

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "document/document.h"
+#include "engine/backend.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,7 +16,11 @@
 
 static bool choose_kernels(struct session *session, struct error *error)
 {
-    const char *name = session->options.kernels;
+    const char *name = session->options.kernels, *backend = session->options.backend;
+    enum backend known_backend;
+    if (backend && !backend_by_name(&known_backend, backend))
+        return error_set(error, ERROR_USAGE,
+                         "no backend is named %.40s; there are: auto, cpu, cuda", backend);
     session->kernels = name ? kernels_by_name(name) : kernels_best();
     if (session->kernels)
         return true;
@@ -78,6 +83,24 @@ static bool find_fingerprint(struct session *session, struct error *error)
     return library_put_fingerprint(session->library, identity, &session->fingerprint, error);
 }
 
+/* Kernels that were named are the processor's, so that they choose it. */
+static bool open_forward(struct session *session, struct error *error)
+{
+    const struct session_options *options = &session->options;
+    enum backend backend = options->kernels ? BACKEND_CPU : BACKEND_AUTO;
+    char note[BACKEND_NOTE_SIZE];
+    bool plain;
+    if (options->backend)
+        (void)backend_by_name(&backend, options->backend); /* checked by session_open */
+    session->forward =
+        backend_open(backend, session->model, session->kernels, session->pool, note, &plain, error);
+    if (!session->forward)
+        return false;
+    if (backend == BACKEND_AUTO && (options->backend || !plain))
+        session_note(session, "%s", note);
+    return true;
+}
+
 static bool prepare_model(struct session *session, const char *path, struct error *error)
 {
     if (!model_open(&session->model, path, error) || !find_fingerprint(session, error))
@@ -86,8 +109,7 @@ static bool prepare_model(struct session *session, const char *path, struct erro
     if (!session->pool)
         return false;
     pool_set_cancel(session->pool, session->cancel);
-    session->forward = forward_new(session->model, session->kernels, session->pool, error);
-    if (!session->forward)
+    if (!open_forward(session, error))
         return false;
     forward_tag(session->forward, session->tag);
     if (!prompt_preamble(&session->model->prompt, session->model->tokenizer, &session->preamble,
@@ -275,8 +297,10 @@ bool session_load_state(struct session *session, const struct states_place *plac
     if (!states_get(session->states, place, &key, info, state->data,
                     state->floats * sizeof *state->data, found, error))
         return false;
-    if (*found)
+    if (*found) {
         state->tokens = (size_t)info->token;
+        state_written(state);
+    }
     return true;
 }
 

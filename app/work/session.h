@@ -19,6 +19,7 @@ struct session_options {
     const char *model;   /* --model or NULL */
     const char *library; /* --library or NULL */
     const char *kernels; /* --kernels or NULL */
+    const char *backend; /* --backend or NULL: auto */
     unsigned threads;    /* --threads; 0: as many as the process may run on */
     bool budget_given;   /* --budget */
     int64_t budget;      /* of all states, bytes */

@@ -1,7 +1,7 @@
 /* avx512_math.h: elementary functions on 16 floats. Private to the AVX-512 level.
  *
  * Polynomials are minimax in the relative error, fitted by the Remez exchange and
- * rounded to float; tests/kernels/test_math.c measures the errors stated here. */
+ * rounded to float; tests/kernels/test_math_avx512.c measures the errors stated here. */
 #ifndef TIDEMARK_KERNELS_X86_AVX512_MATH_H
 #define TIDEMARK_KERNELS_X86_AVX512_MATH_H
 

@@ -127,7 +127,8 @@ class Bash(Shells):
         self.assertEqual(self.complete("ls", "--f"), [])
         self.assertEqual(self.complete("ls", "--kernels", "r"), ["reference"])
         self.assertEqual(self.complete("ls", "--kernels", "=", "r"), ["reference"])
-        self.assertEqual(self.complete("ls", "--kernels", "="), ["reference", "avx512"])
+        self.assertLessEqual({"reference", "avx2", "avx512"},
+                             set(self.complete("ls", "--kernels", "=")))
         self.assertEqual(self.complete("read", "--", "--f"), [])
         self.assertEqual(self.complete("ask", "plain", "wh"), [])
         self.assertEqual(self.complete("nonsuch", ""), [])
@@ -215,7 +216,7 @@ class Zsh(Shells):
                              ("tidemark open plain mod\t", ["open", "plain", "model file.gguf"]),
                              ("tidemark ask plain --rer\twhy", ["ask", "plain", "--reread", "why"]),
                              ("tidemark completions zs\t", ["completions", "zsh"]),
-                             ("tidemark show --kernels=av\tx", ["show", "--kernels=avx512", "x"])):
+                             ("tidemark show --kernels=re\tx", ["show", "--kernels=reference", "x"])):
             with self.subTest(line):
                 self.called.unlink(missing_ok=True)
                 self.assertEqual(self.typed(zsh, prepare, line), called)

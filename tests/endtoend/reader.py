@@ -157,7 +157,7 @@ class First(Reader):
         screen.until(EMPTY)
         screen.until(r"<Enter>\s+read the sample")
         screen.keys("Enter")
-        screen.until(r"reading .*\d+%  [\d,]+ tokens/s  .*left")
+        screen.until(r"reading .*\d+%  [\d,.]+ tokens/s  .*left")
         screen.until("Twice a day")
 
         # Text and outline can be moved through meanwhile.
@@ -249,14 +249,16 @@ class First(Reader):
         screen.until(b"tokens/s", begun)
         time.sleep(0.5)
         self.assertNotIn(b"Twice", screen.raw()[begun:])  # the text stays as it was
-        since, count = time.monotonic(), len(screen.chunks)
-        time.sleep(3)
-        chunks = [chunk for chunk in screen.chunks[count:] if chunk[0] <= since + 3]
-        raw = b"".join(piece for _, piece in chunks)
-        frames = raw.count(b"\x1b[?2026h")
-        print("%d redraws in 3 s, %d bytes" % (frames, len(raw)))
-        self.assertGreater(frames, 3)
-        self.assertLessEqual(frames, 3 * 35)
+        since, count, frames = time.monotonic(), len(screen.chunks), 0
+        while frames <= 3:  # a slow machine has less to show in three seconds
+            time.sleep(3)
+            seconds = time.monotonic() - since
+            chunks = [chunk for chunk in screen.chunks[count:] if chunk[0] <= since + seconds]
+            raw = b"".join(piece for _, piece in chunks)
+            frames = raw.count(b"\x1b[?2026h")
+            self.assertLess(seconds, 60, "only %d redraws" % frames)
+        print("%d redraws in %.1f s, %d bytes" % (frames, seconds, len(raw)))
+        self.assertLessEqual(frames, seconds * 35)
         self.assertNotIn(b"\x1b[2J", raw)
         self.assertNotIn(b"\x1b[J", raw)
         screen.send("Q")
@@ -513,7 +515,7 @@ class Leaving(Reader):
 
     def begin(self, **rest):
         screen = Pty(self, self.user, "harbour", **rest)
-        screen.until(b"Harbour notes")
+        screen.until(b"# Harbour notes")
         screen.settle()
         self.assertNotEqual(termios.tcgetattr(screen.slave), screen.settings)
         screen.send(":mouse on\r")
@@ -757,7 +759,7 @@ class Typing(Reader):
     def test_long_paste(self):
         """Of more than a line takes, the beginning or nothing; the program goes on."""
         screen = Pty(self, self.user, "harbour")
-        screen.until(b"Harbour notes")
+        screen.until(b"# Harbour notes")
         screen.send("w")
         screen.until(b"Note:")
         data = b"\x1b[200~" + b"words and more " * 100000 + b"\x1b[201~"
@@ -794,7 +796,7 @@ class Typing(Reader):
                 ({"COLORTERM": "truecolor"}, True)):
             with self.subTest(environment):
                 screen = Pty(self, self.user, "harbour", environment=environment)
-                screen.until(b"Harbour notes")
+                screen.until(b"# Harbour notes")
                 screen.send("/heron\r")
                 screen.settle()
                 self.assertEqual(bool(colour.search(screen.raw())), expected, screen.raw()[:2000])

@@ -23,6 +23,7 @@ static const struct stored {
     const char *hashes[TINY_MODEL_KINDS];
 } table[] = {
     {"reference", 1, 1, {"5163510924363a879a16ce0f515d9557", "f82f46f7b0f87946b517c9ccee7afb5c"}},
+    {"avx2", 1, 1, {"290ff0710fee562cedf4f7eca4a88ee3", "87b1289bde946f06e3f666b7eb873ad7"}},
     {"avx512", 1, 1, {"524a2ef91185848788a1b55022999e02", "d9c8805b0d352978b18fc073f719539f"}},
 };
 enum { STORED = sizeof table / sizeof table[0] };
@@ -133,7 +134,7 @@ static void test_levels_agree(void **context)
             double apart = rig_distance(other.logits, reference.logits, reference.floats);
             printf("%s, %s: %.1e from reference\n",
                    tiny_model_plan((enum tiny_model_kind)kind)->name, kernels_at(i)->name, apart);
-            assert_true(apart <= 1e-4);
+            assert_true(apart <= (kernels_at(i)->rounds ? 5e-2 : 1e-4));
             free(other.logits);
         }
         free(reference.logits);

@@ -1,0 +1,119 @@
+#include "engine/backend.h"
+
+#include "engine/forward_backend.h"
+
+#include <dlfcn.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MODULE "tidemark-cuda.so"
+
+bool backend_by_name(enum backend *backend, const char *name)
+{
+    static const char *const names[] = {
+        [BACKEND_AUTO] = "auto", [BACKEND_CPU] = "cpu", [BACKEND_CUDA] = "cuda"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(name, names[i]) == 0) {
+            *backend = (enum backend)i;
+            return true;
+        }
+    return false;
+}
+
+/* --- the module ------------------------------------------------------------------ */
+
+/* The first place where a module lies; an empty path where none does. */
+static void find_module(char path[PATH_MAX + 64])
+{
+    static const char *const beside[] = {".", TIDEMARK_MODULE_FROM_PROGRAM};
+    const char *given = getenv("TIDEMARK_CUDA_MODULE");
+    char self[PATH_MAX];
+    if (given && *given) {
+        snprintf(path, PATH_MAX + 64, "%.4000s", given);
+        return;
+    }
+    ssize_t size = readlink("/proc/self/exe", self, sizeof self - 1);
+    char *slash = NULL;
+    if (size > 0) {
+        self[size] = '\0';
+        slash = strrchr(self, '/');
+    }
+    for (size_t i = 0; slash && i < sizeof beside / sizeof beside[0]; i++) {
+        *slash = '\0';
+        int length = snprintf(path, PATH_MAX + 64, "%s/%s/" MODULE, self, beside[i]);
+        if (length < PATH_MAX + 64 && access(path, R_OK) == 0)
+            return;
+    }
+    *path = '\0';
+}
+
+/* ERROR_NOT_FOUND: there is no module. */
+static forward_module_open *load_module(struct error *error)
+{
+    char path[PATH_MAX + 64];
+    find_module(path);
+    if (!*path) {
+        error_set(error, ERROR_NOT_FOUND,
+                  "this program was installed without " MODULE ", which a GPU needs");
+        return NULL;
+    }
+    void *module = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (!module) {
+        error_set(error, ERROR_SYSTEM, "cannot load %.300s: %.400s", path, dlerror());
+        return NULL;
+    }
+    const char *version = dlsym(module, FORWARD_MODULE_VERSION_SYMBOL);
+    if (!version || strcmp(version, FORWARD_MODULE_VERSION) != 0) {
+        error_set(error, ERROR_SYSTEM,
+                  "%.300s belongs to another version of this program: install both anew", path);
+        dlclose(module);
+        return NULL;
+    }
+    /* POSIX has a pointer from dlsym be fit for a function. */
+    union {
+        void *object;
+        forward_module_open *function;
+    } symbol = {.object = dlsym(module, FORWARD_MODULE_SYMBOL)};
+    if (!symbol.object)
+        error_set(error, ERROR_SYSTEM, "%.300s is not a module of this program", path);
+    return symbol.function; /* the module stays loaded: its device's memory hangs on it */
+}
+
+/* --- opening --------------------------------------------------------------------- */
+
+static struct forward *open_cuda(const struct model *model, struct pool *pool,
+                                 char note[BACKEND_NOTE_SIZE], struct error *error)
+{
+    forward_module_open *open = load_module(error);
+    struct forward *forward = open ? open(model, pool, error) : NULL;
+    struct forward_device device;
+    if (forward && forward_device(forward, &device, NULL))
+        snprintf(note, BACKEND_NOTE_SIZE, "computing on the GPU (%s)", device.name);
+    return forward;
+}
+
+struct forward *backend_open(enum backend backend, const struct model *model,
+                             const struct kernels *kernels, struct pool *pool,
+                             char note[BACKEND_NOTE_SIZE], bool *plain, struct error *error)
+{
+    struct error refusal = {0};
+    *plain = backend == BACKEND_CPU;
+    snprintf(note, BACKEND_NOTE_SIZE, "computing on the processor");
+    if (backend != BACKEND_CPU) {
+        struct forward *forward = open_cuda(model, pool, note, &refusal);
+        if (forward)
+            return forward;
+        if (backend == BACKEND_CUDA || refusal.kind == ERROR_INTERRUPTED) {
+            *error = refusal;
+            if (error->kind == ERROR_NOT_FOUND)
+                error->kind = ERROR_SYSTEM;
+            return NULL;
+        }
+        *plain = refusal.kind == ERROR_NOT_FOUND;
+        snprintf(note, BACKEND_NOTE_SIZE, "computing on the processor: %.440s", refusal.text);
+    }
+    return forward_cpu_new(model, kernels, pool, error);
+}
