@@ -56,10 +56,11 @@ struct conv {
 };
 
 struct kernels {
-    const char *name;   /* "reference", "avx512", ... */
-    unsigned revision;  /* raised when any function's bits change */
-    bool rounds;        /* activations are rounded before a product */
-    unsigned pass_rows; /* tokens of a prefill pass that suit the level; at most KERNELS_PASS_ROWS */
+    const char *name;  /* "reference", "avx512", ... */
+    unsigned revision; /* raised when any function's bits change */
+    bool rounds;       /* activations are rounded before a product */
+    unsigned
+        pass_rows; /* tokens of a prefill pass that suit the level; at most KERNELS_PASS_ROWS */
 
     /* Levels that round activations do so once a row, in a step before the product;
      * the others have NULL in both. Where packs() says so, w's product takes, in

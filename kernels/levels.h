@@ -11,7 +11,7 @@
 #define LEVELS_BF16_OUTPUTS 128
 
 /* Work memory of a decode product of several lanes in tiles. */
-#define LEVELS_LANES_FLOATS 12288
+#define LEVELS_LANES_FLOATS 24576
 
 extern const struct kernels levels_reference;
 extern const struct kernels levels_avx2;

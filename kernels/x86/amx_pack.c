@@ -3,35 +3,37 @@
 #include "kernels/x86/avx512.h"
 #include "kernels/x86/vnni_weights.h"
 
-static void put_block(struct amx_stretch *s, enum blocks_type type, size_t block, size_t lane,
-                      const struct vnni_quantized *values)
+static void put_block(const struct amx_stretch *s, enum blocks_type type, size_t block, size_t lane,
+                      size_t places, const struct vnni_quantized *values)
 {
     const int offset = vnni_offset(type);
     int sum = values->sums[0] + values->sums[1];
     for (size_t i = 0; i < 8; i++)
-        memcpy(s->q[8 * block + i][lane], values->q + 4 * i, 4);
-    s->scale[block][lane] = values->scale;
+        memcpy(s->q + ((8 * block + i) * places + lane) * 4, values->q + 4 * i, 4);
+    s->scale[block * places + lane] = values->scale;
     float part = values->scale * (float)sum;
-    s->sums[block][lane] = type == BLOCKS_Q5_1 ? part : -part;
+    s->sums[block * places + lane] = type == BLOCKS_Q5_1 ? part : -part;
     if (vnni_group(type) == 16)
         for (size_t half = 0; half < 2; half++)
-            s->offset[2 * block + half][lane] = offset * values->sums[half];
+            s->offset[(2 * block + half) * places + lane] = offset * values->sums[half];
     else
-        s->offset[block][lane] = offset * sum;
+        s->offset[block * places + lane] = offset * sum;
 }
 
-static void pack_lanes(struct amx_stretch *packed, enum blocks_type type, const float *x,
-                       size_t x_stride, size_t lanes, size_t columns)
+static void pack_lanes(void *packed, enum blocks_type type, const float *x, size_t x_stride,
+                       size_t lanes, size_t columns)
 {
-    for (size_t k = 0; k < columns; k += VNNI_STRETCH, packed++) {
-        size_t blocks = (columns - k) / 32;
-        memset(packed, 0, sizeof *packed);
-        for (size_t lane = 0; lane < lanes; lane++)
-            for (size_t i = 0; i < VNNI_BLOCKS && i < blocks; i++) {
-                struct vnni_quantized values;
-                vnni_quantize(&values, x + lane * x_stride + k + 32 * i);
-                put_block(packed, type, i, lane, &values);
-            }
+    const size_t places = amx_places(lanes);
+    const size_t stretches = (columns + VNNI_STRETCH - 1) / VNNI_STRETCH;
+    memset(packed, 0,
+           (size_t)((char *)amx_stretch_at(packed, places, stretches).q - (char *)packed));
+    for (size_t k = 0; k < columns; k += 32) {
+        const struct amx_stretch s = amx_stretch_at(packed, places, k / VNNI_STRETCH);
+        for (size_t lane = 0; lane < lanes; lane++) {
+            struct vnni_quantized values;
+            vnni_quantize(&values, x + lane * x_stride + k);
+            put_block(&s, type, k % VNNI_STRETCH / 32, lane, places, &values);
+        }
     }
 }
 
@@ -41,8 +43,8 @@ void amx_pack(float *packed, const struct matrix *w, bool decode, const float *x
     if (!decode || count == 1)
         vnni_pack(packed, w, decode, x, x_stride, first, count);
     else
-        pack_lanes((void *)(packed + first * x_stride), w->type, x + first * x_stride, x_stride,
-                   count, w->columns);
+        pack_lanes(packed + first * x_stride, w->type, x + first * x_stride, x_stride, count,
+                   w->columns);
 }
 
 const struct kernels levels_amx = {

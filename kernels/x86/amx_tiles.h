@@ -21,13 +21,13 @@ AMX_INLINE void amx_finish_writes(void)
     __asm__ volatile("" : : : "memory");
 }
 
-/* Tiles 0-3 of 16 rows of 64 bytes; 4 and 5 (left factors) of 16 rows of `bytes`; 6 and 7
- * (right factors) of `rows` rows of 64 bytes. */
-AMX_INLINE void amx_configure(unsigned bytes, unsigned rows)
+/* Tiles 0-3 (sums) of 16 rows of `width` bytes; 4 and 5 (left factors) of 16 rows of
+ * `bytes`; 6 and 7 (right factors) of `rows` rows of `width` bytes. */
+AMX_INLINE void amx_configure(unsigned bytes, unsigned rows, unsigned width)
 {
     _Alignas(64) struct amx_config config = {.palette = 1};
     for (int i = 0; i < 8; i++) {
-        config.row_bytes[i] = (uint16_t)(i == 4 || i == 5 ? bytes : 64);
+        config.row_bytes[i] = (uint16_t)(i == 4 || i == 5 ? bytes : width);
         config.rows[i] = (uint8_t)(i >= 6 ? rows : 16);
     }
     __asm__ volatile("" : : "r"(&config) : "memory");

@@ -18,16 +18,16 @@
  * its exponent down). With A (B^2 + C) = 1 the free choice was one number. */
 static inline __m512 avx512_exp2_product(__m512 x, __m512 y)
 {
-    const __m512 low = _mm512_set_ps(
-        0x1.55aaf2p-1f, 0x1.4e58b4p-1f, 0x1.472ea2p+0f, 0x1.402bdcp+0f, 0x1.394f8ap+0f,
-        0x1.3298dcp+0f, 0x1.2c0700p+0f, 0x1.259930p+0f, 0x1.1f4ea4p+0f, 0x1.19269ap+0f,
-        0x1.132056p+0f, 0x1.0d3b1cp+0f, 0x1.07763cp+0f, 0x1.01d100p+0f, 0x1.f89578p-1f,
-        0x1.edc58cp-1f);
-    const __m512 high = _mm512_set_ps(
-        0x1.e330f0p-1f, 0x1.d8d65ep-1f, 0x1.ceb498p-1f, 0x1.c4ca66p-1f, 0x1.bb1698p-1f,
-        0x1.b19802p-1f, 0x1.a84d82p-1f, 0x1.9f35f8p-1f, 0x1.965050p-1f, 0x1.8d9b74p-1f,
-        0x1.85165cp-1f, 0x1.7cc000p-1f, 0x1.749760p-1f, 0x1.6c9b82p-1f, 0x1.64cb70p-1f,
-        0x1.5d2638p-1f);
+    const __m512 low =
+        _mm512_set_ps(0x1.55aaf2p-1f, 0x1.4e58b4p-1f, 0x1.472ea2p+0f, 0x1.402bdcp+0f,
+                      0x1.394f8ap+0f, 0x1.3298dcp+0f, 0x1.2c0700p+0f, 0x1.259930p+0f,
+                      0x1.1f4ea4p+0f, 0x1.19269ap+0f, 0x1.132056p+0f, 0x1.0d3b1cp+0f,
+                      0x1.07763cp+0f, 0x1.01d100p+0f, 0x1.f89578p-1f, 0x1.edc58cp-1f);
+    const __m512 high =
+        _mm512_set_ps(0x1.e330f0p-1f, 0x1.d8d65ep-1f, 0x1.ceb498p-1f, 0x1.c4ca66p-1f,
+                      0x1.bb1698p-1f, 0x1.b19802p-1f, 0x1.a84d82p-1f, 0x1.9f35f8p-1f,
+                      0x1.965050p-1f, 0x1.8d9b74p-1f, 0x1.85165cp-1f, 0x1.7cc000p-1f,
+                      0x1.749760p-1f, 0x1.6c9b82p-1f, 0x1.64cb70p-1f, 0x1.5d2638p-1f);
     const __m512 magic = _mm512_set1_ps(0x1.8p+18f), magic_b = _mm512_set1_ps(0x1.8p+18f + 1.4375f);
     __m512 rounded = _mm512_fmadd_ps(x, y, magic);
     __m512 whole = _mm512_sub_ps(rounded, magic_b); /* exact */

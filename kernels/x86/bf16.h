@@ -19,7 +19,7 @@
 enum {
     BF16_OUTPUTS = LEVELS_BF16_OUTPUTS,
     BF16_COLUMNS = LEVELS_PANEL_COLUMNS,
-    BF16_TILE = 512,       /* elements of a tile */
+    BF16_TILE = 512, /* elements of a tile */
     BF16_TILE_OUTPUTS = 16,
     BF16_TILE_COLUMNS = 32,
 };

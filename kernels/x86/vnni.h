@@ -28,8 +28,8 @@ enum {
  * what its sum needs. x = scale * q. */
 struct vnni_stretch {
     int8_t q[VNNI_STRETCH];
-    float scale[VNNI_SLOTS];   /* 0 where the slot is no dot product's */
-    float sums[VNNI_SLOTS];    /* +- scale * sum of q, where it is a minimum's */
+    float scale[VNNI_SLOTS];    /* 0 where the slot is no dot product's */
+    float sums[VNNI_SLOTS];     /* +- scale * sum of q, where it is a minimum's */
     int32_t offset[VNNI_SLOTS]; /* what the weights' own offset adds to a dot product */
 };
 

@@ -22,8 +22,8 @@ void vnni_quantize(struct vnni_quantized *block, const float *x)
     __m512 a0 = _mm512_abs_ps(x0), a1 = _mm512_abs_ps(x1);
     float most = _mm512_reduce_max_ps(_mm512_max_ps(a0, a1)); /* exact in any order */
     /* max() drops a NaN on one side: the sum does not. */
-    __mmask16 odd = _mm512_cmp_ps_mask(_mm512_add_ps(a0, a1), _mm512_set1_ps(__builtin_inff()),
-                                       _CMP_NLT_UQ);
+    __mmask16 odd =
+        _mm512_cmp_ps_mask(_mm512_add_ps(a0, a1), _mm512_set1_ps(__builtin_inff()), _CMP_NLT_UQ);
     float inverse = most > 0x1p-100f ? 127.0f / most : 0;
     __m512i q0 = _mm512_cvtps_epi32(_mm512_mul_ps(x0, _mm512_set1_ps(inverse)));
     __m512i q1 = _mm512_cvtps_epi32(_mm512_mul_ps(x1, _mm512_set1_ps(inverse)));

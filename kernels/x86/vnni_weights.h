@@ -82,8 +82,8 @@ AVX512_INLINE void vnni_split(const unsigned char *bytes, __m512i *low, __m512i 
  * left by a number of its own in either half. */
 AVX512_INLINE __m512i vnni_high_bits(__m512i q, __m512i bits, int mask, int left0, int left1)
 {
-    __m512i turn = _mm512_inserti64x4(_mm512_set1_epi32(left0 & 31),
-                                      _mm256_set1_epi32(left1 & 31), 1);
+    __m512i turn =
+        _mm512_inserti64x4(_mm512_set1_epi32(left0 & 31), _mm256_set1_epi32(left1 & 31), 1);
     bits = _mm512_and_si512(_mm512_rolv_epi32(bits, turn), _mm512_set1_epi8((char)mask));
     return _mm512_or_si512(q, bits);
 }
@@ -172,8 +172,7 @@ AVX512_INLINE void vnni_unpack(enum blocks_type type, const unsigned char *block
 AVX512_INLINE __m512 vnni_scales_k(const unsigned char *block)
 {
     const __m128i low = _mm_setr_epi8(4, 5, 12, 13, 8, 9, 12, 13, 6, 7, 14, 15, 10, 11, 14, 15);
-    const __m128i high =
-        _mm_setr_epi8(-1, -1, 4, 5, -1, -1, 8, 9, -1, -1, 6, 7, -1, -1, 10, 11);
+    const __m128i high = _mm_setr_epi8(-1, -1, 4, 5, -1, -1, 8, 9, -1, -1, 6, 7, -1, -1, 10, 11);
     const __m512i down = _mm512_setr_epi32(0, 0, 0, 0, 0, 0, 4, 4, 0, 0, 0, 0, 0, 0, 4, 4);
     const __m512i kept =
         _mm512_setr_epi32(63, 63, 15, 15, 63, 63, 15, 15, 63, 63, 15, 15, 63, 63, 15, 15);
@@ -196,18 +195,24 @@ AVX512_INLINE __m512 vnni_scales_q6_k(const unsigned char *block)
                          _mm512_set1_ps(avx512_half(block + 208)));
 }
 
-AVX512_INLINE short vnni_load_half(const unsigned char *bytes)
+AVX512_INLINE uint64_t vnni_bits(const unsigned char *bytes, size_t size)
 {
-    short half;
-    memcpy(&half, bytes, sizeof half);
-    return half;
+    uint64_t bits = 0;
+    memcpy(&bits, bytes, size);
+    return bits;
 }
 
-AVX512_INLINE int vnni_load_pair(const unsigned char *bytes)
+/* The first two bytes of four blocks, and the first four of two, n bytes apart: put
+ * together by the integer units, which have nothing else to do. */
+AVX512_INLINE long long vnni_four_halves(const unsigned char *b, size_t n)
 {
-    int pair;
-    memcpy(&pair, bytes, sizeof pair);
-    return pair;
+    return (long long)(vnni_bits(b, 2) | vnni_bits(b + n, 2) << 16 | vnni_bits(b + 2 * n, 2) << 32 |
+                       vnni_bits(b + 3 * n, 2) << 48);
+}
+
+AVX512_INLINE long long vnni_two_pairs(const unsigned char *b, size_t n)
+{
+    return (long long)(vnni_bits(b, 4) | vnni_bits(b + n, 4) << 32);
 }
 
 AVX512_INLINE __m512 vnni_scales_blocks(enum blocks_type type, const unsigned char *b)
@@ -216,20 +221,15 @@ AVX512_INLINE __m512 vnni_scales_blocks(enum blocks_type type, const unsigned ch
     if (type == BLOCKS_Q5_1) { /* d and m of each */
         const __m512i order =
             _mm512_setr_epi32(0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15);
-        __m256i pairs = _mm256_setr_epi32(
-            vnni_load_pair(b), vnni_load_pair(b + n), vnni_load_pair(b + 2 * n),
-            vnni_load_pair(b + 3 * n), vnni_load_pair(b + 4 * n), vnni_load_pair(b + 5 * n),
-            vnni_load_pair(b + 6 * n), vnni_load_pair(b + 7 * n));
+        __m256i pairs =
+            _mm256_setr_epi64x(vnni_two_pairs(b, n), vnni_two_pairs(b + 2 * n, n),
+                               vnni_two_pairs(b + 4 * n, n), vnni_two_pairs(b + 6 * n, n));
         return _mm512_permutexvar_ps(order, _mm512_cvtph_ps(pairs));
     }
-    __m128i halves = _mm_setr_epi16(vnni_load_half(b), vnni_load_half(b + n),
-                                    vnni_load_half(b + 2 * n), vnni_load_half(b + 3 * n),
-                                    vnni_load_half(b + 4 * n), vnni_load_half(b + 5 * n),
-                                    vnni_load_half(b + 6 * n), vnni_load_half(b + 7 * n));
+    __m128i halves = _mm_set_epi64x(vnni_four_halves(b + 4 * n, n), vnni_four_halves(b, n));
     const __m512i pairwise = _mm512_setr_epi32(0, 2, 4, 6, 0, 0, 0, 0, 1, 3, 5, 7, 0, 0, 0, 0);
     const __m512i apart = _mm512_setr_epi32(0, 4, 0, 0, 1, 5, 0, 0, 2, 6, 0, 0, 3, 7, 0, 0);
-    return _mm512_maskz_permutexvar_ps(vnni_products(type),
-                                       type == BLOCKS_Q8_0 ? pairwise : apart,
+    return _mm512_maskz_permutexvar_ps(vnni_products(type), type == BLOCKS_Q8_0 ? pairwise : apart,
                                        _mm512_castps256_ps512(_mm256_cvtph_ps(halves)));
 }
 

@@ -29,8 +29,8 @@ static float one_softplus(float x)
     return _mm512_cvtss_f32(avx512_softplus(_mm512_set1_ps(x)));
 }
 
-static const struct math_functions functions = {one_exp2, one_exp, one_log_one_plus, one_silu,
-                                                one_softplus, 0x1p-21 * 0.82};
+static const struct math_functions functions = {one_exp2, one_exp,      one_log_one_plus,
+                                                one_silu, one_softplus, 0x1p-21 * 0.82};
 
 static void test_errors(void **state)
 {
