@@ -8,11 +8,11 @@
 #include <string.h>
 
 enum {
-    MAX_ROWS = 256,       /* tokens of one pass; more bring little and cost memory */
-    ROW_BLOCK = 16,       /* rows of one work item where rows are independent */
-    CHANNEL_BLOCK = 128,  /* channels of one work item in the scan */
-    PREFILL_OUTPUTS = 32, /* outputs of one work item */
-    DECODE_OUTPUTS = 128,
+    MAX_ROWS = KERNELS_PASS_ROWS,
+    ROW_BLOCK = KERNELS_PACK_ROWS, /* rows of one work item where rows are independent */
+    CHANNEL_BLOCK = 128,           /* channels of one work item in the scan */
+    MOST_OUTPUTS = 128,            /* outputs of one work item, */
+    LEAST_ITEMS = 8,               /* unless that gave each thread fewer items than these */
     LOGIT_OUTPUTS = 256,
 };
 
@@ -32,6 +32,7 @@ struct logit_row {
 
 struct forward {
     const struct forward_operations *operations; /* first: forward.c looks here */
+    struct forward_operations own;               /* with the kernels' passes */
     const struct model *model;
     const struct kernels *kernels;
     struct pool *pool;
@@ -46,11 +47,13 @@ struct forward {
     float *xc;      /* [rows][inner]: after the convolution, then the scan's y */
     float *dbc;     /* [rows][mixer]: dt, B, C */
     float *delta;   /* [rows][inner] */
+    float *packed;  /* [rows][inner]: activations as the kernels round them, or NULL */
     float *scratch; /* [threads][scratch_floats] */
     size_t scratch_floats;
 
     forward_watcher *watcher; /* NULL: none */
     void *watcher_context;
+    size_t most_rows; /* of a pass: kernels->pass_rows */
 
     /* The pass in progress. */
     size_t rows;
@@ -63,16 +66,16 @@ struct forward {
 
     struct logit_row logit_rows[MAX_ROWS];
     size_t logit_count;
-    float *tile;     /* [threads][MAX_ROWS][LOGIT_OUTPUTS] */
-    float *tile_top; /* [tiles][MAX_ROWS] */
-    float *tile_sum; /* [tiles][MAX_ROWS] */
+    float *tile;     /* [threads][most_rows][LOGIT_OUTPUTS] */
+    float *tile_top; /* [tiles][most_rows] */
+    float *tile_sum; /* [tiles][most_rows] */
     float target_logit[MAX_ROWS];
 
     /* The product in progress. */
     const struct matrix *matrix;
     float *out;
     const float *in;
-    size_t out_stride, in_stride, outputs_per_item;
+    size_t out_stride, in_stride, in_rows, outputs_per_item;
     bool add;
 };
 
@@ -100,20 +103,22 @@ static float *floats_new(size_t count)
 
 static bool allocate(struct forward *f)
 {
-    size_t threads = pool_threads(f->pool);
+    size_t threads = pool_threads(f->pool), rows = f->most_rows;
     size_t tiles = divide_up(f->vocabulary, LOGIT_OUTPUTS);
-    f->x = floats_new(MAX_ROWS * f->inner);
-    f->u = floats_new(MAX_ROWS * f->inner);
-    f->xz = floats_new(MAX_ROWS * f->wide);
-    f->xc = floats_new(MAX_ROWS * f->inner);
-    f->dbc = floats_new(MAX_ROWS * f->mixer);
-    f->delta = floats_new(MAX_ROWS * f->inner);
+    f->x = floats_new(rows * f->inner);
+    f->u = floats_new(rows * f->inner);
+    f->xz = floats_new(rows * f->wide);
+    f->xc = floats_new(rows * f->inner);
+    f->dbc = floats_new(rows * f->mixer);
+    f->delta = floats_new(rows * f->inner);
+    if (f->kernels->pack)
+        f->packed = floats_new(rows * f->inner);
     f->scratch = floats_new(threads * f->scratch_floats);
-    f->tile = floats_new(threads * MAX_ROWS * LOGIT_OUTPUTS);
-    f->tile_top = floats_new(tiles * MAX_ROWS);
-    f->tile_sum = floats_new(tiles * MAX_ROWS);
-    return f->x && f->u && f->xz && f->xc && f->dbc && f->delta && f->scratch && f->tile &&
-           f->tile_top && f->tile_sum;
+    f->tile = floats_new(threads * rows * LOGIT_OUTPUTS);
+    f->tile_top = floats_new(tiles * rows);
+    f->tile_sum = floats_new(tiles * rows);
+    return f->x && f->u && f->xz && f->xc && f->dbc && f->delta &&
+           (f->packed || !f->kernels->pack) && f->scratch && f->tile && f->tile_top && f->tile_sum;
 }
 
 static void free_forward(struct forward *f);
@@ -128,10 +133,14 @@ struct forward *forward_cpu_new(const struct model *model, const struct kernels 
         error_out_of_memory(error);
         return NULL;
     }
-    f->operations = &operations;
+    f->own = operations;
+    f->own.pass_tokens = kernels->pass_rows;
+    f->own.decode_lanes = kernels->pass_rows;
+    f->operations = &f->own;
     f->model = model;
     f->kernels = kernels;
     f->pool = pool;
+    f->most_rows = kernels->pass_rows;
     f->wide = padded(2 * shape->inner);
     f->inner = padded(larger(shape->inner, shape->embedding));
     f->mixer = padded(shape->rank + 2 * shape->states);
@@ -148,8 +157,8 @@ struct forward *forward_cpu_new(const struct model *model, const struct kernels 
 
 static void free_forward(struct forward *f)
 {
-    float *all[] = {f->x,     f->u,       f->xz,   f->xc,       f->dbc,
-                    f->delta, f->scratch, f->tile, f->tile_top, f->tile_sum};
+    float *all[] = {f->x,      f->u,       f->xz,   f->xc,       f->dbc,     f->delta,
+                    f->packed, f->scratch, f->tile, f->tile_top, f->tile_sum};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         free(all[i]);
     free(f);
@@ -176,34 +185,72 @@ static void tell_watcher(const struct forward *f, const struct matrix *matrix, c
 
 /* --- products ------------------------------------------------------------------ */
 
+static void pack_item(void *context, size_t item, unsigned worker)
+{
+    struct forward *f = context;
+    size_t first = item * KERNELS_PACK_ROWS, count = f->in_rows - first;
+    (void)worker;
+    f->kernels->pack(f->packed, f->matrix, f->decoding, f->in, f->in_stride, first,
+                     count < KERNELS_PACK_ROWS ? count : KERNELS_PACK_ROWS);
+}
+
+/* Sets the product's input: `rows` rows of `in`, rounded once where the level does that. */
+static bool prepare_input(struct forward *f, const struct matrix *matrix, const float *in,
+                          size_t in_stride, size_t rows)
+{
+    f->matrix = matrix;
+    f->in = in;
+    f->in_stride = in_stride;
+    f->in_rows = rows;
+    if (!f->kernels->pack || !f->kernels->packs(matrix, f->decoding))
+        return true;
+    if (!pool_run(f->pool, pack_item, f, divide_up(rows, KERNELS_PACK_ROWS)))
+        return false;
+    f->in = f->packed;
+    return true;
+}
+
+static void multiply(const struct forward *f, float *out, size_t out_stride,
+                     const struct matrix *matrix, size_t first, size_t count, bool add,
+                     unsigned worker)
+{
+    float *scratch = f->scratch + worker * f->scratch_floats;
+    if (f->decoding)
+        f->kernels->decode_matmul(out, out_stride, matrix, first, count, f->in, f->in_stride,
+                                  f->in_rows, add, scratch);
+    else
+        f->kernels->prefill_matmul(out, out_stride, matrix, first, count, f->in, f->in_stride,
+                                   f->in_rows, add, scratch);
+}
+
 static void product_item(void *context, size_t item, unsigned worker)
 {
     struct forward *f = context;
-    size_t first = item * f->outputs_per_item;
-    size_t count = f->matrix->outputs - first;
+    size_t first = item * f->outputs_per_item, count = f->matrix->outputs - first;
     if (count > f->outputs_per_item)
         count = f->outputs_per_item;
-    float *scratch = f->scratch + worker * f->scratch_floats;
-    if (f->decoding)
-        f->kernels->decode_matmul(f->out, f->out_stride, f->matrix, first, count, f->in,
-                                  f->in_stride, f->rows, f->add, scratch);
-    else
-        f->kernels->prefill_matmul(f->out, f->out_stride, f->matrix, first, count, f->in,
-                                   f->in_stride, f->rows, f->add, scratch);
+    multiply(f, f->out, f->out_stride, f->matrix, first, count, f->add, worker);
+}
+
+/* Many outputs share what they read of the activations; many items share the work well. */
+static size_t item_outputs(const struct forward *f, size_t outputs)
+{
+    size_t size = MOST_OUTPUTS, items = LEAST_ITEMS * pool_threads(f->pool);
+    while (size > KERNELS_OUTPUT_STEP && divide_up(outputs, size) < items)
+        size /= 2;
+    return size;
 }
 
 static bool product(struct forward *f, float *out, size_t out_stride, const struct matrix *matrix,
                     const float *in, size_t in_stride, bool add)
 {
     tell_watcher(f, matrix, in, in_stride, f->rows);
-    f->matrix = matrix;
     f->out = out;
     f->out_stride = out_stride;
-    f->in = in;
-    f->in_stride = in_stride;
     f->add = add;
-    f->outputs_per_item = f->decoding ? DECODE_OUTPUTS : PREFILL_OUTPUTS;
-    return pool_run(f->pool, product_item, f, divide_up(matrix->outputs, f->outputs_per_item));
+    f->outputs_per_item = item_outputs(f, matrix->outputs);
+    return prepare_input(f, matrix, in, in_stride, f->rows) &&
+           pool_run(f->pool, product_item, f, divide_up(matrix->outputs, f->outputs_per_item));
 }
 
 /* --- steps over rows --------------------------------------------------------------- */
@@ -361,17 +408,11 @@ static void logit_item(void *context, size_t item, unsigned worker)
     size_t first = item * LOGIT_OUTPUTS, count = f->vocabulary - first;
     if (count > LOGIT_OUTPUTS)
         count = LOGIT_OUTPUTS;
-    float *tile = f->tile + worker * MAX_ROWS * LOGIT_OUTPUTS;
+    float *tile = f->tile + worker * f->most_rows * LOGIT_OUTPUTS;
     struct matrix part = f->model->output;
     part.data += first * part.row_bytes;
     part.outputs = count;
-    float *scratch = f->scratch + worker * f->scratch_floats;
-    if (f->decoding)
-        f->kernels->decode_matmul(tile, LOGIT_OUTPUTS, &part, 0, count, f->u, f->inner,
-                                  f->logit_count, false, scratch);
-    else
-        f->kernels->prefill_matmul(tile, LOGIT_OUTPUTS, &part, 0, count, f->u, f->inner,
-                                   f->logit_count, false, scratch);
+    multiply(f, tile, LOGIT_OUTPUTS, &part, 0, count, false, worker);
     for (size_t i = 0; i < f->logit_count; i++) {
         const struct logit_row *row = &f->logit_rows[i];
         const float *logits = tile + i * LOGIT_OUTPUTS;
@@ -380,7 +421,7 @@ static void logit_item(void *context, size_t item, unsigned worker)
                 memcpy(row->copies[c] + first, logits, count * sizeof *logits);
         if (row->target < 0)
             continue;
-        size_t at = item * MAX_ROWS + i;
+        size_t at = item * f->most_rows + i;
         f->tile_sum[at] = f->kernels->sum_exp(&f->tile_top[at], logits, count);
         if ((size_t)row->target >= first && (size_t)row->target < first + count)
             f->target_logit[i] = logits[(size_t)row->target - first];
@@ -408,12 +449,13 @@ static bool run_logits(struct forward *f)
     if (!pool_run(f->pool, logit_norm_item, f, f->logit_count))
         return false;
     tell_watcher(f, &f->model->output, f->u, f->inner, f->logit_count);
-    if (!pool_run(f->pool, logit_item, f, tiles))
+    if (!prepare_input(f, &f->model->output, f->u, f->inner, f->logit_count) ||
+        !pool_run(f->pool, logit_item, f, tiles))
         return false;
     for (size_t i = 0; i < f->logit_count; i++)
         if (f->logit_rows[i].target >= 0)
             *f->logit_rows[i].bits =
-                surprise(f->target_logit[i], f->tile_top + i, f->tile_sum + i, tiles, MAX_ROWS);
+                surprise(f->target_logit[i], f->tile_top + i, f->tile_sum + i, tiles, f->most_rows);
     return true;
 }
 
@@ -455,8 +497,8 @@ static void want_logits(struct forward *f, const struct forward_lane *lane, size
 static size_t add_segment(struct forward *f, const struct forward_lane *lane, size_t begin)
 {
     size_t count = lane->count - begin;
-    if (count > MAX_ROWS - f->rows)
-        count = MAX_ROWS - f->rows;
+    if (count > f->most_rows - f->rows)
+        count = f->most_rows - f->rows;
     f->segments[f->segment_count++] = (struct segment){lane->state, f->rows, count};
     for (size_t i = 0; i < count; i++) {
         f->tokens[f->rows] = &lane->tokens[begin + i];
@@ -488,11 +530,12 @@ static void first_bits(struct forward *f, const struct forward_lane *lane)
     size_t tiles = divide_up(f->vocabulary, LOGIT_OUTPUTS);
     for (size_t i = 0; i < tiles; i++) {
         size_t first = i * LOGIT_OUTPUTS, count = f->vocabulary - first;
-        f->tile_sum[i * MAX_ROWS] =
-            f->kernels->sum_exp(&f->tile_top[i * MAX_ROWS], logits + first,
+        f->tile_sum[i * f->most_rows] =
+            f->kernels->sum_exp(&f->tile_top[i * f->most_rows], logits + first,
                                 count < LOGIT_OUTPUTS ? count : LOGIT_OUTPUTS);
     }
-    lane->bits[0] = surprise(logits[lane->tokens[0]], f->tile_top, f->tile_sum, tiles, MAX_ROWS);
+    lane->bits[0] =
+        surprise(logits[lane->tokens[0]], f->tile_top, f->tile_sum, tiles, f->most_rows);
 }
 
 static bool prefill(struct forward *f, const struct forward_lane *lanes, size_t count,
@@ -507,7 +550,7 @@ static bool prefill(struct forward *f, const struct forward_lane *lanes, size_t 
     for (size_t i = 0; i < count; i++)
         for (size_t at = 0; at < lanes[i].count;) {
             at += add_segment(f, &lanes[i], at);
-            if (f->rows < MAX_ROWS)
+            if (f->rows < f->most_rows)
                 continue;
             if (!run_pass(f, error))
                 return false;
@@ -525,9 +568,9 @@ static bool decode(struct forward *f, struct state *const *states, const int32_t
 {
     if (!check_tokens(f, tokens, lanes, error))
         return false;
-    for (size_t begin = 0; begin < lanes; begin += MAX_ROWS) {
+    for (size_t begin = 0; begin < lanes; begin += f->most_rows) {
         begin_pass(f, true);
-        for (size_t i = begin; i < lanes && f->rows < MAX_ROWS; i++) {
+        for (size_t i = begin; i < lanes && f->rows < f->most_rows; i++) {
             struct forward_lane lane = {.state = states[i], .tokens = &tokens[i], .count = 1};
             add_segment(f, &lane, 0);
         }
@@ -541,8 +584,6 @@ static bool decode(struct forward *f, struct state *const *states, const int32_t
 
 static const struct forward_operations operations = {
     .backend = "cpu",
-    .pass_tokens = MAX_ROWS,
-    .decode_lanes = MAX_ROWS,
     .prefill = prefill,
     .decode = decode,
     .tag = tag_forward,

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 #ifdef TIDEMARK_X86
+#include "kernels/x86/tiles.h"
+
 #include <cpuid.h>
 #endif
 
@@ -33,6 +35,21 @@ static bool avx512_runs(void)
 }
 #endif
 
+#ifdef TIDEMARK_VNNI
+static bool vnni_runs(void)
+{
+    return avx512_runs() && __builtin_cpu_supports("avx512vnni") &&
+           __builtin_cpu_supports("avx512bf16") && levels_vnni_run();
+}
+#endif
+
+#ifdef TIDEMARK_AMX
+static bool amx_runs(void)
+{
+    return vnni_runs() && tiles_allowed(true) && levels_amx_run();
+}
+#endif
+
 /* Slowest first. */
 static const struct level {
     const struct kernels *kernels;
@@ -42,6 +59,12 @@ static const struct level {
 #ifdef TIDEMARK_X86
     {&levels_avx2, avx2_runs},
     {&levels_avx512, avx512_runs},
+#ifdef TIDEMARK_VNNI
+    {&levels_vnni, vnni_runs},
+#endif
+#ifdef TIDEMARK_AMX
+    {&levels_amx, amx_runs},
+#endif
 #endif
 };
 
@@ -78,8 +101,19 @@ const struct kernels *kernels_best(void)
 
 size_t kernels_scratch_floats(size_t columns)
 {
-    /* A decoded panel of KERNELS_OUTPUT_STEP outputs and the rows that are being
-     * transposed into it, or eight rows of activations laid out anew. */
-    size_t panel = (size_t)KERNELS_OUTPUT_STEP * LEVELS_PANEL_COLUMNS + 16 * 256;
-    return 8 * columns > panel ? 8 * columns : panel;
+    /* Eight rows of activations laid out anew, which is more than two decoded rows; a
+     * float panel of KERNELS_OUTPUT_STEP outputs and the rows that are being transposed
+     * into it; a bf16 panel, such rows and four tiles of sums; or what lanes in tiles
+     * need. */
+    const size_t sizes[] = {
+        8 * columns,
+        (size_t)KERNELS_OUTPUT_STEP * LEVELS_PANEL_COLUMNS + 16 * 256,
+        ((size_t)LEVELS_BF16_OUTPUTS * LEVELS_PANEL_COLUMNS + 16 * 256) / 2 + 4 * 256,
+        LEVELS_LANES_FLOATS,
+    };
+    size_t most = 0;
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
+        if (sizes[i] > most)
+            most = sizes[i];
+    return most;
 }

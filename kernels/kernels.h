@@ -56,11 +56,26 @@ struct conv {
 };
 
 struct kernels {
-    const char *name;  /* "reference", "avx512" */
+    const char *name;  /* "reference", "avx512", ... */
     unsigned revision; /* raised when any function's bits change */
+    bool rounds;       /* activations are rounded before a product */
+    unsigned
+        pass_rows; /* tokens of a prefill pass that suit the level; at most KERNELS_PASS_ROWS */
+
+    /* Levels that round activations do so once a row, in a step before the product;
+     * the others have NULL in both. Where packs() says so, w's product takes, in
+     * place of x, what pack() made of it: rows [first, first + count), count at most
+     * KERNELS_PACK_ROWS and first a multiple of it, become packed rows in the level's
+     * own form, in memory that is as large as that of KERNELS_PACK_ROWS rows of x and
+     * begins at packed + first * x_stride (64-byte aligned). x_stride is at least
+     * w->columns + 16 and a multiple of 16. */
+    bool (*packs)(const struct matrix *w, bool decode);
+    void (*pack)(float *packed, const struct matrix *w, bool decode, const float *x,
+                 size_t x_stride, size_t first, size_t count);
 
     /* Many tokens at once: for outputs j in [first, first + count) and all rows r
      *   y[r][j] = (add ? y[r][j] : 0) + sum_k w[j][k] x[r][k]
+     * x: the rows, or what pack() made of all of them.
      * scratch: kernels_scratch_floats(w->columns) floats, one piece a thread. */
     void (*prefill_matmul)(float *y, size_t y_stride, const struct matrix *w, size_t first,
                            size_t count, const float *x, size_t x_stride, size_t rows, bool add,
@@ -91,6 +106,9 @@ struct kernels {
 /* Outputs are handed out in multiples of this, so that no two threads write one
  * cache line and panels are full. Results do not depend on it. */
 #define KERNELS_OUTPUT_STEP 32
+
+#define KERNELS_PACK_ROWS 16
+#define KERNELS_PASS_ROWS 1024
 
 size_t kernels_scratch_floats(size_t columns);
 

@@ -7,8 +7,22 @@
 /* Columns of a weight panel that is decoded at once in a prefill product. */
 #define LEVELS_PANEL_COLUMNS 1024
 
+/* Outputs of a bf16 panel, decoded for all rows of a pass. */
+#define LEVELS_BF16_OUTPUTS 128
+
+/* Work memory of a decode product of several lanes in tiles. */
+#define LEVELS_LANES_FLOATS 24576
+
 extern const struct kernels levels_reference;
 extern const struct kernels levels_avx2;
 extern const struct kernels levels_avx512;
+extern const struct kernels levels_vnni;
+extern const struct kernels levels_amx;
+
+/* Where a processor has the instructions: whether they round as where the level was
+ * made. How products of bf16 are added up is the processor's affair, and a state's bits
+ * must not depend on whose it is. */
+bool levels_vnni_run(void);
+bool levels_amx_run(void);
 
 #endif

@@ -169,6 +169,7 @@ static void scan(const struct scan *s)
 const struct kernels levels_reference = {
     .name = "reference",
     .revision = 1,
+    .pass_rows = 256,
     .prefill_matmul = matmul,
     .decode_matmul = matmul,
     .rms_norm = rms_norm,

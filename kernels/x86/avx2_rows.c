@@ -46,6 +46,7 @@ float avx2_sum_exp(float *top, const float *x, size_t size)
 const struct kernels levels_avx2 = {
     .name = "avx2",
     .revision = 2,
+    .pass_rows = 256,
     .prefill_matmul = avx2_prefill_matmul,
     .decode_matmul = avx2_decode_matmul,
     .rms_norm = avx2_rms_norm,

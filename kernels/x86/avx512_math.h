@@ -7,26 +7,40 @@
 
 #include <immintrin.h>
 
-/* 2^t within 2 units in the last place; 0 and infinity beyond float's range. */
-static inline __m512 avx512_exp2(__m512 t)
+/* 2^(x y), relative error below 2^-21.3 and 1 exactly at 0; 0 and infinity beyond
+ * float's range. Good for |x y| < 2^17, and 0 below.
+ *
+ * x y is split into a whole number, a multiple i / 32 and a rest |f| <= 1/64. Adding
+ * 1.5 * 2^18 rounds to multiples of 1/32 and leaves i in the lowest five bits, where
+ * the permutation finds 2^(i/32). Of the rest, 2^f = A ((f + B)^2 + C) within 2^-22.3:
+ * B = 46/32 lies on the grid of 1/32, so that one subtraction takes off both the magic
+ * number and B, and the table holds A and what B does to the whole part (scalef rounds
+ * its exponent down). With A (B^2 + C) = 1 the free choice was one number. */
+static inline __m512 avx512_exp2_product(__m512 x, __m512 y)
 {
-    __m512 n = _mm512_roundscale_ps(t, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-    __m512 f = _mm512_sub_ps(t, n); /* exact, |f| <= 1/2 */
-    __m512 p = _mm512_set1_ps(0x1.41d334p-13f);
-    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0x1.5f456ap-10f));
-    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0x1.3b2dbcp-7f));
-    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0x1.c6aed4p-5f));
-    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0x1.ebfbdap-3f));
-    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0x1.62e430p-1f));
-    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(1.0f));
-    return _mm512_scalef_ps(p, n);
+    const __m512 low =
+        _mm512_set_ps(0x1.55aaf2p-1f, 0x1.4e58b4p-1f, 0x1.472ea2p+0f, 0x1.402bdcp+0f,
+                      0x1.394f8ap+0f, 0x1.3298dcp+0f, 0x1.2c0700p+0f, 0x1.259930p+0f,
+                      0x1.1f4ea4p+0f, 0x1.19269ap+0f, 0x1.132056p+0f, 0x1.0d3b1cp+0f,
+                      0x1.07763cp+0f, 0x1.01d100p+0f, 0x1.f89578p-1f, 0x1.edc58cp-1f);
+    const __m512 high =
+        _mm512_set_ps(0x1.e330f0p-1f, 0x1.d8d65ep-1f, 0x1.ceb498p-1f, 0x1.c4ca66p-1f,
+                      0x1.bb1698p-1f, 0x1.b19802p-1f, 0x1.a84d82p-1f, 0x1.9f35f8p-1f,
+                      0x1.965050p-1f, 0x1.8d9b74p-1f, 0x1.85165cp-1f, 0x1.7cc000p-1f,
+                      0x1.749760p-1f, 0x1.6c9b82p-1f, 0x1.64cb70p-1f, 0x1.5d2638p-1f);
+    const __m512 magic = _mm512_set1_ps(0x1.8p+18f), magic_b = _mm512_set1_ps(0x1.8p+18f + 1.4375f);
+    __m512 rounded = _mm512_fmadd_ps(x, y, magic);
+    __m512 whole = _mm512_sub_ps(rounded, magic_b); /* exact */
+    __m512 f = _mm512_fmsub_ps(x, y, whole);        /* f + B */
+    __m512 p = _mm512_fmadd_ps(f, f, _mm512_set1_ps(0x1.0a66b8p+1f));
+    __m512 table = _mm512_permutex2var_ps(low, _mm512_castps_si512(rounded), high);
+    return _mm512_scalef_ps(_mm512_mul_ps(table, p), whole);
 }
 
-/* e^x. The error of the one rounding in x log2(e) grows with |x|: relative error
- * at most (|x| + 2) 2^-23. */
+/* e^x. The error of log2(e) grows with |x|: relative error at most 2^-21.3 + |x| 2^-26. */
 static inline __m512 avx512_exp(__m512 x)
 {
-    return avx512_exp2(_mm512_mul_ps(x, _mm512_set1_ps(0x1.715476p+0f)));
+    return avx512_exp2_product(x, _mm512_set1_ps(0x1.715476p+0f));
 }
 
 /* log(1 + y), 0 <= y <= 1, as 2 atanh(y / (2 + y)); relative error below 2^-21. */

@@ -44,7 +44,8 @@ float avx512_sum_exp(float *top, const float *x, size_t size)
 
 const struct kernels levels_avx512 = {
     .name = "avx512",
-    .revision = 1,
+    .revision = 2,
+    .pass_rows = 256,
     .prefill_matmul = avx512_prefill_matmul,
     .decode_matmul = avx512_decode_matmul,
     .rms_norm = avx512_rms_norm,

@@ -1,8 +1,8 @@
 /* avx512_scan.c: what runs in order of time: the convolution and the selective
  * scan, 16 channels in the lanes of a vector.
  *
- * The scan keeps 16 channels' states (one vector for each of the N states) in
- * the first-level cache or in registers while the tokens pass. A step is
+ * The scan keeps 16 channels' states, one vector for each of the N states, in registers
+ * while the tokens pass (in the first-level cache where N is not 16). A step is
  *
  *     delta = softplus(delta + bias)
  *     h[n] = 2^(delta a[n] log2 e) h[n] + (delta x) b[n]
@@ -28,19 +28,50 @@ static __m512 conv_input(const struct conv *c, size_t t, size_t back, size_t d, 
     return _mm512_maskz_loadu_ps(mask, c->tail + (c->width - 1 + t - back) * c->tail_stride + d);
 }
 
+static void conv_any(const struct conv *c, size_t d, __mmask16 mask)
+{
+    __m512 bias = _mm512_maskz_loadu_ps(mask, c->bias + d);
+    for (size_t t = 0; t < c->tokens; t++) {
+        __m512 sum = bias;
+        for (size_t j = 0; j < c->width; j++) {
+            __m512 w = _mm512_maskz_loadu_ps(mask, c->weight + j * c->tail_stride + d);
+            sum = _mm512_fmadd_ps(w, conv_input(c, t, c->width - 1 - j, d, mask), sum);
+        }
+        _mm512_mask_storeu_ps(c->y + t * c->y_stride + d, mask, avx512_silu(sum));
+    }
+}
+
+/* The same for the common width: taps and the last three inputs stay in registers. */
+static void conv_four(const struct conv *c, size_t d, __mmask16 mask)
+{
+    __m512 w[4], x[4];
+    for (size_t j = 0; j < 4; j++) {
+        w[j] = _mm512_maskz_loadu_ps(mask, c->weight + j * c->tail_stride + d);
+        x[j] = j < 3 ? _mm512_maskz_loadu_ps(mask, c->tail + j * c->tail_stride + d)
+                     : _mm512_setzero_ps();
+    }
+    __m512 bias = _mm512_maskz_loadu_ps(mask, c->bias + d);
+    for (size_t t = 0; t < c->tokens; t++) {
+        x[3] = _mm512_maskz_loadu_ps(mask, c->x + t * c->x_stride + d);
+        __m512 sum = _mm512_fmadd_ps(w[0], x[0], bias);
+        sum = _mm512_fmadd_ps(w[1], x[1], sum);
+        sum = _mm512_fmadd_ps(w[2], x[2], sum);
+        sum = _mm512_fmadd_ps(w[3], x[3], sum);
+        _mm512_mask_storeu_ps(c->y + t * c->y_stride + d, mask, avx512_silu(sum));
+        x[0] = x[1];
+        x[1] = x[2];
+        x[2] = x[3];
+    }
+}
+
 void avx512_conv_silu(const struct conv *c)
 {
     for (size_t d = 0; d < c->channels; d += 16) {
         __mmask16 mask = avx512_first(c->channels - d);
-        __m512 bias = _mm512_maskz_loadu_ps(mask, c->bias + d);
-        for (size_t t = 0; t < c->tokens; t++) {
-            __m512 sum = bias;
-            for (size_t j = 0; j < c->width; j++) {
-                __m512 w = _mm512_maskz_loadu_ps(mask, c->weight + j * c->tail_stride + d);
-                sum = _mm512_fmadd_ps(w, conv_input(c, t, c->width - 1 - j, d, mask), sum);
-            }
-            _mm512_mask_storeu_ps(c->y + t * c->y_stride + d, mask, avx512_silu(sum));
-        }
+        if (c->width == 4)
+            conv_four(c, d, mask);
+        else
+            conv_any(c, d, mask);
         for (size_t j = 0; c->tokens && j + 1 < c->width; j++)
             _mm512_mask_storeu_ps(c->tail + j * c->tail_stride + d, mask,
                                   conv_input(c, c->tokens - 1, c->width - 2 - j, d, mask));
@@ -49,35 +80,91 @@ void avx512_conv_silu(const struct conv *c)
 
 /* --- scan ------------------------------------------------------------------------ */
 
-/* 16 channels from d on, N states (a constant for the common size). */
-AVX512_INLINE void scan_channels(const struct scan *s, const size_t N, size_t d, __m512 *h,
-                                 __m512 *a)
+/* What a step needs beside the states. */
+struct step {
+    __m512 delta, delta_x, x, gate;
+};
+
+AVX512_INLINE struct step begin_step(const struct scan *s, size_t t, size_t d, __mmask16 mask,
+                                     __m512 bias)
 {
-    __mmask16 mask = avx512_first(s->channels - d);
-    for (size_t n = 0; n < N; n++) {
+    struct step step;
+    __m512 raw = _mm512_maskz_loadu_ps(mask, s->delta + t * s->delta_stride + d);
+    step.delta = avx512_softplus(_mm512_add_ps(raw, bias));
+    step.x = _mm512_maskz_loadu_ps(mask, s->x + t * s->x_stride + d);
+    step.gate = _mm512_maskz_loadu_ps(mask, s->gate + t * s->gate_stride + d);
+    step.delta_x = _mm512_mul_ps(step.delta, step.x);
+    return step;
+}
+
+AVX512_INLINE void end_step(const struct scan *s, size_t t, size_t d, __mmask16 mask,
+                            const struct step *step, __m512 sum, __m512 skip)
+{
+    sum = _mm512_mul_ps(_mm512_fmadd_ps(skip, step->x, sum), avx512_silu(step->gate));
+    _mm512_mask_storeu_ps(s->y + t * s->y_stride + d, mask, sum);
+}
+
+/* One state's step; *sum takes up its part of y. */
+AVX512_INLINE __m512 advance(__m512 h, __m512 a, const struct step *step, const float *b,
+                             const float *c, __m512 *sum)
+{
+    __m512 decay = avx512_exp2_product(step->delta, a);
+    h = _mm512_fmadd_ps(decay, h, _mm512_mul_ps(step->delta_x, _mm512_set1_ps(*b)));
+    *sum = _mm512_fmadd_ps(_mm512_set1_ps(*c), h, *sum);
+    return h;
+}
+
+AVX512_INLINE __m512 scaled_a(const struct scan *s, size_t n, size_t d, __mmask16 mask)
+{
+    return _mm512_mul_ps(_mm512_maskz_loadu_ps(mask, s->a + n * s->h_stride + d),
+                         _mm512_set1_ps(0x1.715476p+0f));
+}
+
+/* 16 channels from d on, 16 states: their h stays in 16 registers. */
+static void scan_sixteen(const struct scan *s, size_t d)
+{
+    const __mmask16 mask = avx512_first(s->channels - d);
+    __m512 h[16], a[16];
+#pragma GCC unroll 16
+    for (size_t n = 0; n < 16; n++) {
         h[n] = _mm512_maskz_loadu_ps(mask, s->h + n * s->h_stride + d);
-        a[n] = _mm512_mul_ps(_mm512_maskz_loadu_ps(mask, s->a + n * s->h_stride + d),
-                             _mm512_set1_ps(0x1.715476p+0f));
+        a[n] = scaled_a(s, n, d, mask);
     }
-    __m512 bias = _mm512_maskz_loadu_ps(mask, s->bias + d);
-    __m512 skip = _mm512_maskz_loadu_ps(mask, s->skip + d);
+    const __m512 bias = _mm512_maskz_loadu_ps(mask, s->bias + d);
+    const __m512 skip = _mm512_maskz_loadu_ps(mask, s->skip + d);
     for (size_t t = 0; t < s->tokens; t++) {
-        __m512 raw = _mm512_maskz_loadu_ps(mask, s->delta + t * s->delta_stride + d);
-        __m512 delta = avx512_softplus(_mm512_add_ps(raw, bias));
-        __m512 x = _mm512_maskz_loadu_ps(mask, s->x + t * s->x_stride + d);
-        __m512 gate = _mm512_maskz_loadu_ps(mask, s->gate + t * s->gate_stride + d);
-        __m512 dx = _mm512_mul_ps(delta, x), sum = _mm512_setzero_ps();
+        const struct step step = begin_step(s, t, d, mask, bias);
         const float *b = s->b + t * s->bc_stride, *c = s->c + t * s->bc_stride;
-#pragma GCC unroll 4
-        for (size_t n = 0; n < N; n++) {
-            __m512 decay = avx512_exp2(_mm512_mul_ps(delta, a[n]));
-            h[n] = _mm512_fmadd_ps(decay, h[n], _mm512_mul_ps(dx, _mm512_set1_ps(b[n])));
-            sum = _mm512_fmadd_ps(_mm512_set1_ps(c[n]), h[n], sum);
-        }
-        sum = _mm512_mul_ps(_mm512_fmadd_ps(skip, x, sum), avx512_silu(gate));
-        _mm512_mask_storeu_ps(s->y + t * s->y_stride + d, mask, sum);
+        __m512 sum = _mm512_setzero_ps();
+#pragma GCC unroll 16
+        for (size_t n = 0; n < 16; n++)
+            h[n] = advance(h[n], a[n], &step, &b[n], &c[n], &sum);
+        end_step(s, t, d, mask, &step, sum, skip);
     }
-    for (size_t n = 0; n < N; n++)
+#pragma GCC unroll 16
+    for (size_t n = 0; n < 16; n++)
+        _mm512_mask_storeu_ps(s->h + n * s->h_stride + d, mask, h[n]);
+}
+
+/* The same for any number of states. */
+static void scan_any(const struct scan *s, size_t d, __m512 *h, __m512 *a)
+{
+    const __mmask16 mask = avx512_first(s->channels - d);
+    for (size_t n = 0; n < s->states; n++) {
+        h[n] = _mm512_maskz_loadu_ps(mask, s->h + n * s->h_stride + d);
+        a[n] = scaled_a(s, n, d, mask);
+    }
+    const __m512 bias = _mm512_maskz_loadu_ps(mask, s->bias + d);
+    const __m512 skip = _mm512_maskz_loadu_ps(mask, s->skip + d);
+    for (size_t t = 0; t < s->tokens; t++) {
+        const struct step step = begin_step(s, t, d, mask, bias);
+        const float *b = s->b + t * s->bc_stride, *c = s->c + t * s->bc_stride;
+        __m512 sum = _mm512_setzero_ps();
+        for (size_t n = 0; n < s->states; n++)
+            h[n] = advance(h[n], a[n], &step, &b[n], &c[n], &sum);
+        end_step(s, t, d, mask, &step, sum, skip);
+    }
+    for (size_t n = 0; n < s->states; n++)
         _mm512_mask_storeu_ps(s->h + n * s->h_stride + d, mask, h[n]);
 }
 
@@ -88,9 +175,9 @@ void avx512_scan(const struct scan *s)
     _mm_setcsr(control | FLUSH_SUBNORMALS);
     for (size_t d = 0; d < s->channels; d += 16) {
         if (s->states == 16)
-            scan_channels(s, 16, d, h, a);
+            scan_sixteen(s, d);
         else
-            scan_channels(s, s->states, d, h, a);
+            scan_any(s, d, h, a);
     }
     _mm_setcsr(control);
 }

@@ -1,19 +1,15 @@
 /* Tile products of bf16 (Intel's Architecture Instruction Set Extensions
  * Programming Reference, chapter 3): C [16][16] += A [16][32] B [32][16]. */
 #include "kernels/peak_levels.h"
+#include "kernels/x86/tiles.h"
 
-#include <cpuid.h>
 #include <immintrin.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 enum {
     ROWS = 16,
     ROW_BYTES = 64,
     TILES = 8,
     SUM_TILES = 4,
-    REQUEST_PERMISSION = 0x1023, /* ARCH_REQ_XCOMP_PERM */
-    TILE_DATA = 18,              /* XFEATURE_XTILEDATA */
 };
 
 struct tile_config {
@@ -23,26 +19,9 @@ struct tile_config {
 };
 _Static_assert(sizeof(struct tile_config) == 64, "the processor reads 64 bytes");
 
-/* Whether the system saves the tiles when it switches threads. */
-static bool system_keeps_tiles(void)
-{
-    const unsigned tiles = 1u << 17 | 1u << 18;
-    unsigned a, b, c, d;
-    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE))
-        return false;
-    unsigned low, high;
-    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
-    return (low & tiles) == tiles;
-}
-
-/* Linux gives the tiles' large register file only to a process that asks; the
- * answer holds for all its threads, and asking again is harmless. */
 static bool runs(void)
 {
-    const unsigned amx_bf16 = 1u << 22, amx_tile = 1u << 24;
-    unsigned a, b, c, d;
-    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & amx_bf16) && (d & amx_tile) &&
-           system_keeps_tiles() && syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
+    return tiles_allowed(false);
 }
 
 /* The tile intrinsics do not tell every compiler all of the memory that they

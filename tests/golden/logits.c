@@ -83,9 +83,19 @@ static bool decode(struct run *run, struct forward *forward, struct error *error
     return ok;
 }
 
+/* The fastest level that does not round activations. */
+static const struct kernels *fastest_exact(void)
+{
+    const struct kernels *fastest = NULL;
+    for (size_t i = 0; kernels_at(i); i++)
+        if (!kernels_at(i)->rounds)
+            fastest = kernels_at(i);
+    return fastest;
+}
+
 static bool compute(struct run *run, struct error *error)
 {
-    const struct kernels *kernels = run->kernels ? kernels_by_name(run->kernels) : kernels_best();
+    const struct kernels *kernels = run->kernels ? kernels_by_name(run->kernels) : fastest_exact();
     if (!kernels)
         return error_set(error, ERROR_USAGE, "no kernels named %s run here", run->kernels);
     struct pool *pool = pool_new(run->threads, error);

@@ -16,6 +16,10 @@
  * swapped pair of weights can hide below that, and what is right is at 2e-6. */
 static const double most = 1e-5;
 
+/* And rounded ones: 5e-2 is promised for these models, whose few columns average little
+ * of the rounding out. */
+static const double most_rounded = 5e-2;
+
 struct file {
     const char *name; /* of the ids */
     const char *type;
@@ -76,9 +80,10 @@ static void assert_close(const struct golden *golden, const struct kernels *kern
 {
     double apart = rig_distance(logits, golden->logits, golden->rows * golden->vocabulary);
     printf("  %s, %s: %.1e\n", kernels->name, way, apart);
-    if (!(apart <= most))
+    double limit = kernels->rounds ? most_rounded : most;
+    if (!(apart <= limit))
         fail_msg("%s, %s kernels, %s: relative error %g, more than %g", golden->model,
-                 kernels->name, way, apart, most);
+                 kernels->name, way, apart, limit);
 }
 
 /* The golden ids as the last of `lanes` lanes, the others shorter. */

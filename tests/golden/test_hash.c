@@ -134,7 +134,7 @@ static void test_levels_agree(void **context)
             double apart = rig_distance(other.logits, reference.logits, reference.floats);
             printf("%s, %s: %.1e from reference\n",
                    tiny_model_plan((enum tiny_model_kind)kind)->name, kernels_at(i)->name, apart);
-            assert_true(apart <= 1e-4);
+            assert_true(apart <= (kernels_at(i)->rounds ? 5e-2 : 1e-4));
             free(other.logits);
         }
         free(reference.logits);

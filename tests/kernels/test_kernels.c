@@ -135,7 +135,7 @@ typedef void matmul(float *y, size_t y_stride, const struct matrix *w, size_t fi
 struct product {
     struct matrix matrix;
     size_t rows, x_stride, y_stride;
-    float *x, *y, *before, *scratch;
+    float *x, *packed, *y, *before, *scratch;
 };
 
 static struct product random_product(struct random *random, enum blocks_type type)
@@ -144,9 +144,10 @@ static struct product random_product(struct random *random, enum blocks_type typ
     size_t columns = random_columns(random, type);
     p.matrix = random_matrix(random, type, 1 + random_below(random, 100), columns);
     p.rows = 1 + random_below(random, 70);
-    p.x_stride = columns + random_below(random, 20);
+    p.x_stride = (columns + 31 + random_below(random, 40)) / 16 * 16;
     p.y_stride = p.matrix.outputs + 1 + random_below(random, 20);
     p.x = random_floats(random, p.rows * p.x_stride, 1);
+    p.packed = allocate((p.rows + KERNELS_PACK_ROWS) * p.x_stride * sizeof *p.packed);
     for (size_t i = 0; i < 4; i++) /* a few subnormals and large values */
         p.x[random_below(random, p.rows * p.x_stride)] = i % 2 ? 1e-40f : 1e6f;
     p.before = random_floats(random, p.rows * p.y_stride, 1);
@@ -159,6 +160,7 @@ static void free_product(struct product *p)
 {
     free((void *)(uintptr_t)p->matrix.data);
     free(p->x);
+    free(p->packed);
     free(p->y);
     free(p->before);
     free(p->scratch);
@@ -172,9 +174,48 @@ static void reset(struct product *p)
             p->y[r * p->y_stride + j] = guard;
 }
 
-/* Against a sum in double. The bound: one rounding for each of the K products
- * and sums, each at most 2^-24 of what has been added up so far. */
-static void check_values(const struct product *p, bool add, const char *name)
+/* How far a product may be from the sum in double, for what was added up. */
+struct bounds {
+    bool bf16, bytes; /* how activations are rounded; neither: not at all */
+};
+
+static struct bounds bounds_of(const struct kernels *kernels, const struct matrix *w, bool decode)
+{
+    bool packs = kernels->packs && kernels->packs(w, decode);
+    return (struct bounds){packs && !decode, packs && decode};
+}
+
+/* float32: one rounding for each of the K products and sums, each at most 2^-24 of what
+ * has been added up so far, `magnitude`; twice that for sums of pairs.
+ * bf16: each factor is within 2^-8 of itself, so a product within 2^-7 + 2^-16 of itself,
+ * and values below 2^-126 are zero.
+ * bytes: in a block of 32 columns an activation is within 1/254 of the largest one (and
+ * the roundings of its scale), times the weight. A minimum is added apart from its
+ * products: both are at most `spread`, the span from the least to the greatest of the
+ * block's weights or zero, which 15 / 14 of a random block's exceed. */
+static double allowed(const struct bounds *bounds, const float *w, const float *x, size_t columns,
+                      double magnitude)
+{
+    double bound = (double)(columns + 2) * 0x1p-23 * magnitude + 1e-35;
+    if (bounds->bf16)
+        bound += (0x1p-7 + 0x1p-16) * magnitude;
+    for (size_t k = 0; bounds->bytes && k < columns; k += 32) {
+        double largest = 0, least = 0, greatest = 0, sum = 0;
+        for (size_t i = k; i < k + 32; i++) {
+            largest = fmax(largest, fabs((double)x[i]));
+            least = fmin(least, (double)w[i]);
+            greatest = fmax(greatest, (double)w[i]);
+            sum += fabs((double)w[i]);
+        }
+        double spread = 1.25 * (greatest - least);
+        bound += largest * (sum / 254 + 32 * spread * (double)(columns / 32 + 8) * 0x1p-23);
+    }
+    return bound;
+}
+
+/* Against a sum in double. */
+static void check_values(const struct product *p, bool add, const struct bounds *bounds,
+                         const char *name)
 {
     const struct matrix *m = &p->matrix;
     float *w = allocate(m->columns * sizeof *w);
@@ -188,12 +229,13 @@ static void check_values(const struct product *p, bool add, const char *name)
                 sum += term;
                 magnitude += fabs(term);
             }
-            double bound = (double)(m->columns + 2) * 0x1p-23 * magnitude + 1e-37;
+            double bound = allowed(bounds, w, p->x + r * p->x_stride, m->columns, magnitude);
             double actual = (double)p->y[r * p->y_stride + j];
             if (!(fabs(actual - sum) <= bound))
-                fail_msg("%s %s: row %zu of %zu, output %zu of %zu, %zu columns: %g, not %g", name,
-                         blocks_layout(m->type)->name, r, p->rows, j, m->outputs, m->columns,
-                         actual, sum);
+                fail_msg("%s %s: row %zu of %zu, output %zu of %zu, %zu columns: %g, not %g within "
+                         "%g",
+                         name, blocks_layout(m->type)->name, r, p->rows, j, m->outputs, m->columns,
+                         actual, sum, bound);
         }
     }
     for (size_t r = 0; r < p->rows; r++)
@@ -202,20 +244,37 @@ static void check_values(const struct product *p, bool add, const char *name)
     free(w);
 }
 
+/* Rows [first, first + rows) as the product wants them. */
+static const float *prepared(struct product *p, const struct kernels *kernels, bool decode,
+                             size_t first, size_t rows)
+{
+    const float *x = p->x + first * p->x_stride;
+    if (!kernels->packs || !kernels->packs(&p->matrix, decode))
+        return x;
+    memset(p->packed, 0x7F, (p->rows + KERNELS_PACK_ROWS) * p->x_stride * sizeof *p->packed);
+    for (size_t r = 0; r < rows; r += KERNELS_PACK_ROWS)
+        kernels->pack(p->packed, &p->matrix, decode, x, p->x_stride, r,
+                      rows - r < KERNELS_PACK_ROWS ? rows - r : KERNELS_PACK_ROWS);
+    return p->packed;
+}
+
 /* The same row alone, and outputs in ragged pieces: the same bits. */
-static void check_exactness(struct random *random, struct product *p, matmul *multiply, bool add,
-                            const char *name)
+static void check_exactness(struct random *random, struct product *p, const struct kernels *kernels,
+                            bool decode, bool add)
 {
     const struct matrix *m = &p->matrix;
+    matmul *multiply = decode ? kernels->decode_matmul : kernels->prefill_matmul;
     float *alone = allocate((m->outputs + 1) * sizeof *alone);
     size_t r = random_below(random, p->rows);
     memcpy(alone, p->before + r * p->y_stride, m->outputs * sizeof *alone);
     size_t cut = random_below(random, m->outputs + 1);
-    multiply(alone, 0, m, 0, cut, p->x + r * p->x_stride, 0, 1, add, p->scratch);
-    multiply(alone, 0, m, cut, m->outputs - cut, p->x + r * p->x_stride, 0, 1, add, p->scratch);
+    const float *x = prepared(p, kernels, decode, r, 1);
+    multiply(alone, 0, m, 0, cut, x, p->x_stride, 1, add, p->scratch);
+    multiply(alone, 0, m, cut, m->outputs - cut, x, p->x_stride, 1, add, p->scratch);
     if (memcmp(alone, p->y + r * p->y_stride, m->outputs * sizeof *alone) != 0)
-        fail_msg("%s %s: row %zu of %zu alone gives other bits (%zu outputs, %zu columns)", name,
-                 blocks_layout(m->type)->name, r, p->rows, m->outputs, m->columns);
+        fail_msg("%s %s %s: row %zu of %zu alone gives other bits (%zu outputs, %zu columns)",
+                 kernels->name, decode ? "decode" : "prefill", blocks_layout(m->type)->name, r,
+                 p->rows, m->outputs, m->columns);
     free(alone);
 }
 
@@ -227,15 +286,16 @@ static void test_products(void **unused)
         for (size_t i = 0; i < 6 * TYPES; i++) {
             const struct kernels *kernels = kernels_at(level);
             struct product p = random_product(&random, types[i % TYPES]);
-            matmul *both[] = {kernels->prefill_matmul, kernels->decode_matmul};
             for (size_t which = 0; which < 4; which++) {
-                matmul *multiply = both[which / 2];
-                bool add = which % 2;
+                bool decode = which / 2, add = which % 2;
+                matmul *multiply = decode ? kernels->decode_matmul : kernels->prefill_matmul;
+                struct bounds bounds = bounds_of(kernels, &p.matrix, decode);
                 reset(&p);
-                multiply(p.y, p.y_stride, &p.matrix, 0, p.matrix.outputs, p.x, p.x_stride, p.rows,
-                         add, p.scratch);
-                check_values(&p, add, kernels->name);
-                check_exactness(&random, &p, multiply, add, kernels->name);
+                multiply(p.y, p.y_stride, &p.matrix, 0, p.matrix.outputs,
+                         prepared(&p, kernels, decode, 0, p.rows), p.x_stride, p.rows, add,
+                         p.scratch);
+                check_values(&p, add, &bounds, kernels->name);
+                check_exactness(&random, &p, kernels, decode, add);
             }
             free_product(&p);
         }

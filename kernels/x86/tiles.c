@@ -1,0 +1,30 @@
+#include "kernels/x86/tiles.h"
+
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum {
+    REQUEST_PERMISSION = 0x1023, /* ARCH_REQ_XCOMP_PERM */
+    TILE_DATA = 18,              /* XFEATURE_XTILEDATA */
+};
+
+static bool system_keeps_tiles(void)
+{
+    const unsigned tiles = 1u << 17 | 1u << 18;
+    unsigned a, b, c, d;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE))
+        return false;
+    unsigned low, high;
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return (low & tiles) == tiles;
+}
+
+bool tiles_allowed(bool bytes)
+{
+    const unsigned amx_bf16 = 1u << 22, amx_tile = 1u << 24, amx_int8 = 1u << 25;
+    const unsigned wanted = amx_bf16 | amx_tile | (bytes ? amx_int8 : 0);
+    unsigned a, b, c, d;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & wanted) == wanted &&
+           system_keeps_tiles() && syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
+}

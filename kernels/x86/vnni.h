@@ -1,0 +1,63 @@
+/* vnni.h: the functions of the AVX-512 VNNI/BF16 level, which the AMX level shares.
+ * Private to kernels/x86; contracts are those of struct kernels.
+ *
+ * Prefill rounds activations to bf16 (bf16.h). Decode rounds them to 8 bits in blocks
+ * of 32 columns and multiplies them with the integers that the file holds; F32, F16 and
+ * BF16 weights, and rows of fewer than 256 columns, are left to the AVX-512 level.
+ *
+ * A decode product of 256 columns (a "stretch") is made of integer dot products, one for
+ * each group of weights that has its own scale, exact in any order. Then each becomes a
+ * float, takes its scales, and is added to a sum of its own: the 16 sums of an output
+ * (the lanes of a vector, "slots") are folded by one fixed tree after the last stretch.
+ * Types with a minimum add minimum x sum of activations in slots of their own. Which
+ * group belongs to which slot follows from how the vectors are unpacked. */
+#ifndef TIDEMARK_KERNELS_X86_VNNI_H
+#define TIDEMARK_KERNELS_X86_VNNI_H
+
+#include "kernels/levels.h"
+
+#include <stdint.h>
+
+enum {
+    VNNI_STRETCH = 256,
+    VNNI_SLOTS = 16,
+    VNNI_BLOCKS = VNNI_STRETCH / 32,
+};
+
+/* A stretch of one row: activations in the order of the type's vectors, and for each slot
+ * what its sum needs. x = scale * q. */
+struct vnni_stretch {
+    int8_t q[VNNI_STRETCH];
+    float scale[VNNI_SLOTS];    /* 0 where the slot is no dot product's */
+    float sums[VNNI_SLOTS];     /* +- scale * sum of q, where it is a minimum's */
+    int32_t offset[VNNI_SLOTS]; /* what the weights' own offset adds to a dot product */
+};
+
+/* The activations of a block of 32 columns as integers. */
+struct vnni_quantized {
+    int8_t q[32];
+    float scale;
+    int32_t sums[2]; /* of each 16 */
+};
+
+void vnni_quantize(struct vnni_quantized *block, const float *x);
+
+bool vnni_packs(const struct matrix *w, bool decode);
+bool vnni_rounds_to_bytes(const struct matrix *w); /* in decode */
+void vnni_pack_row(struct vnni_stretch *packed, enum blocks_type type, const float *x,
+                   size_t columns);
+void vnni_pack(float *packed, const struct matrix *w, bool decode, const float *x, size_t x_stride,
+               size_t first, size_t count);
+
+/* One packed row. */
+void vnni_decode_row(float *y, const struct matrix *w, size_t first, size_t count,
+                     const struct vnni_stretch *x, bool add);
+
+void vnni_prefill_matmul(float *y, size_t y_stride, const struct matrix *w, size_t first,
+                         size_t count, const float *x, size_t x_stride, size_t rows, bool add,
+                         float *scratch);
+void vnni_decode_matmul(float *y, size_t y_stride, const struct matrix *w, size_t first,
+                        size_t count, const float *x, size_t x_stride, size_t rows, bool add,
+                        float *scratch);
+
+#endif
