@@ -326,6 +326,8 @@ void extraction_forget(struct extraction *extraction, uint64_t page)
     size_t gone = 0;
     while (gone < extraction->label_count && extraction->labels[gone].page < page)
         gone++;
+    if (gone == 0)
+        return;
     extraction->label_count -= gone;
     memmove(extraction->labels, extraction->labels + gone,
             extraction->label_count * sizeof *extraction->labels);

@@ -108,11 +108,11 @@ static bool fill_filter(scmp_filter_ctx filter, bool files)
               seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, no_exec) == 0;
     for (size_t i = 0; ok && i < sizeof questions / sizeof *questions; i++)
         ok = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
-                              SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)questions[i])) == 0;
+                              SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)questions[i], 0)) == 0;
     /* fstat() is newfstatat with an empty name in newer C libraries. A name tells no
      * more than that a file is there. */
     ok = ok && seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), 1,
-                                SCMP_A3(SCMP_CMP_EQ, AT_EMPTY_PATH)) == 0;
+                                SCMP_A3(SCMP_CMP_EQ, AT_EMPTY_PATH, 0)) == 0;
     if (ok && files)
         ok = ALLOW(filter, finding) &&
              seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1, reading) == 0;

@@ -396,10 +396,10 @@ class Program(Formats):
         d = documents
         user = self.tiny_home()
         go = user.folder / "go"
-        frames = [f for i in range(20) for f in (
-            (d.HEADING, b"Part %d" % i, 1), (d.TEXT, b"The tide of day %d comes in. " % i * 20))]
+        frames = [f for i in range(12) for f in (
+            (d.HEADING, b"Part %d" % i, 1), (d.TEXT, b"The tide of day %d comes in. " % i * 2))]
         whole = d.wire(*frames, (d.HEADING, b"Last", 1), (d.TEXT, b"It goes out."),
-                       (d.END, b"", 0, 0, 42))
+                       (d.END, b"", 0, 0, 26))
         path = self.fake(user, whole[:-120], first="")
         program = user.folder / "libexec" / "tidemark-extract"
         (user.folder / "rest").write_bytes(whole[-120:])
@@ -412,7 +412,7 @@ class Program(Formats):
             rows = shown.json["sections"] if shown.code == 0 else []
             return [(row["tokens"], row["checkpoints"][-1]["hash"]) for row in rows
                     if row["tokens"] is not None and row["checkpoints"]]
-        self.wait_for(lambda: len(read_so_far(user)) >= 5, "sections that were read early")
+        self.wait_for(lambda: len(read_so_far(user)) >= 3, "sections that were read early")
         self.assertIsNone(process.poll())
         go.touch()
         out, err = process.communicate(timeout=harness.PATIENCE)
@@ -421,7 +421,7 @@ class Program(Formats):
         self.fake(other, whole)
         path = other.write("document", self.BOOK)
         self.good(other, "read", "--as", "it", path)
-        self.assertEqual(len(read_so_far(user)), 21)
+        self.assertEqual(len(read_so_far(user)), 13)
         self.assertEqual(read_so_far(user), read_so_far(other))
 
     def test_interrupted(self):
