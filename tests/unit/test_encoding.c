@@ -593,7 +593,7 @@ static void reads_standard_input(void **state)
         const char *part;
     } refused[] = {
         {PART(""), "standard input is empty"},
-        {PART("%PDF-1.7\n"), "standard input is a PDF"},
+        {PART("%PDF-1.7\n"), "PDF"},
         {PART("\n\n"), "standard input has no text"},
         {PART("a\0b\xFF\xFE\x80\0\0\1"), "standard input is a binary file"},
     };
