@@ -52,7 +52,8 @@ static bool open_reader(struct document_reader **out, const char *path, const ch
     reader->facts.encoding = found->name;
     reader->facts.evidence = found->evidence;
     reader->facts.confidence = found->confidence;
-    if (source_format(reader->source) == FORMAT_PDF || source_format(reader->source) == FORMAT_ZIP) {
+    if (source_format(reader->source) == FORMAT_PDF ||
+        source_format(reader->source) == FORMAT_ZIP) {
         reader->facts.encoding = source_format(reader->source) == FORMAT_PDF ? "PDF" : "ZIP";
         reader->facts.evidence = DOCUMENT_MARKED;
         reader->facts.confidence = 100;
@@ -204,9 +205,9 @@ static bool begin_extraction(struct document_reader *reader, struct error *error
     const struct encoding *encoding = source_encoding(reader->source);
     if (!source_whole(reader->source, &whole, error))
         return false;
-    reader->extraction =
-        extraction_open(name_of(reader), source_format(reader->source),
-                        *encoding->charset ? encoding->charset : NULL, whole, reader->cancel, error);
+    reader->extraction = extraction_open(name_of(reader), source_format(reader->source),
+                                         *encoding->charset ? encoding->charset : NULL, whole,
+                                         reader->cancel, error);
     return reader->extraction != NULL;
 }
 
@@ -361,14 +362,14 @@ bool document_next(struct document_reader *reader, struct document_section *sect
     return true;
 }
 
+bool document_is_ready(const struct document_reader *reader)
+{
+    return !reader->extraction || reader->ended || extraction_is_ready(reader->extraction);
+}
+
 uint64_t document_bytes_read(const struct document_reader *reader)
 {
     return source_facts(reader->source).bytes;
-}
-
-bool document_is_ready(const struct document_reader *reader)
-{
-    return !reader->extraction || reader->pending || extraction_is_ready(reader->extraction);
 }
 
 const struct document_facts *document_facts(const struct document_reader *reader)

@@ -103,8 +103,8 @@ bool document_open_in_blocks(struct document_reader **reader, const char *path,
 bool document_next(struct document_reader *reader, struct document_section *section,
                    struct error *error) WARN_UNUSED;
 
-/* Whether document_next can go on at once: false while the program that takes a document
- * apart has nothing more to give yet. */
+/* False while the program that takes a document apart has nothing more to give yet: there
+ * is time for something else. */
 bool document_is_ready(const struct document_reader *reader);
 
 /* Bytes of the source taken so far, for progress. */

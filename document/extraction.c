@@ -40,8 +40,8 @@ struct extraction {
     enum position_unit unit;
     struct position at; /* of the next byte of text */
     uint64_t blocks;
-    bool open;              /* the last block given goes on in the next frame */
-    enum wire_kind last;    /* of the last block */
+    bool open;           /* the last block given goes on in the next frame */
+    enum wire_kind last; /* of the last block */
     char format[FORMAT_SIZE];
     struct label *labels; /* in order of their pages */
     size_t label_count, label_capacity;
@@ -71,7 +71,9 @@ struct extraction *extraction_open(const char *name, enum format format, const c
 {
     struct extraction *extraction = make(name, cancel, error);
     struct buffer path = {0};
-    const char *arguments[] = {format == FORMAT_ZIP ? "zip" : format == FORMAT_HTML ? "html" : NULL,
+    const char *arguments[] = {format == FORMAT_ZIP    ? "zip"
+                               : format == FORMAT_HTML ? "html"
+                                                       : NULL,
                                charset, NULL};
     if (!extraction)
         return NULL;
@@ -254,8 +256,7 @@ static bool next_frame(struct extraction *extraction, struct wire_frame *frame, 
 bool extraction_is_ready(const struct extraction *extraction)
 {
     struct pollfd stream = {.fd = extraction->stream, .events = POLLIN};
-    return extraction->done || extraction->ended || extraction->next < extraction->filled ||
-           poll(&stream, 1, 0) != 0;
+    return extraction->done || extraction->failed || extraction->ended || poll(&stream, 1, 0) != 0;
 }
 
 /* --- places --------------------------------------------------------------------------- */

@@ -24,9 +24,9 @@
 struct extraction;
 
 struct extraction_facts {
-    uint64_t text;  /* bytes of it so far */
-    uint64_t lines; /* the last one's number */
-    uint64_t pages; /* so far; at least 1 */
+    uint64_t text;      /* bytes of it so far */
+    uint64_t lines;     /* the last one's number */
+    uint64_t pages;     /* so far; at least 1 */
     const char *format; /* "PDF", "EPUB" ...; valid as long as the extraction */
 };
 
@@ -45,7 +45,7 @@ struct extraction *extraction_adopt(const char *name, int stream, struct error *
 bool extraction_next(struct extraction *extraction, struct block *block,
                      struct error *error) WARN_UNUSED;
 
-/* Whether extraction_next would not have to wait. */
+/* Whether extraction_next would have something to work on, and not wait first. */
 bool extraction_is_ready(const struct extraction *extraction);
 
 /* What page, or file, number `page` is called; unit POSITION_LINE when that is not known.

@@ -59,7 +59,8 @@ static unsigned underline_level(const struct heading_outline *outline, char mark
     if (markdown && (mark == '=' || mark == '-'))
         return mark == '=' ? 1 : 2;
     const char *known = strchr(outline->underlines, mark);
-    return (unsigned)(known ? (size_t)(known - outline->underlines) : strlen(outline->underlines)) + 1;
+    return (unsigned)(known ? (size_t)(known - outline->underlines) : strlen(outline->underlines)) +
+           1;
 }
 
 bool heading_underlined(struct heading *heading, const struct heading_outline *outline,

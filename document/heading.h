@@ -12,8 +12,8 @@
  *     capital    THE OLD HOUSE
  *
  * The last two count only as long as no "# Title" was seen, nor a title underlined with *
- * as the first such: Markdown numbers its list items so. Neither lines of a table of contents (dots up to a page number)
- * nor numbered lines that follow each other like a list's are headings.
+ * as the first such: Markdown numbers its list items so. Neither lines of a table of contents (dots
+ * up to a page number) nor numbered lines that follow each other like a list's are headings.
  *
  * Levels: Markdown's own; = 1 and - 2, unless another underline came first: then in the
  * order in which they were seen; VOLUME, BOOK and PART are above CHAPTER and

@@ -28,9 +28,9 @@ struct source {
     enum format format;
     int copy;             /* of standard input, or -1 */
     struct stat identity; /* of the file before it was taken as a whole */
-    bool ended;          /* the file has no bytes beyond `filled` */
-    size_t next, filled; /* in `bytes`: not taken, or not decoded yet */
-    struct position at;  /* of what is taken next */
+    bool ended;           /* the file has no bytes beyond `filled` */
+    size_t next, filled;  /* in `bytes`: not taken, or not decoded yet */
+    struct position at;   /* of what is taken next */
     struct encoding encoding;
     struct decoder *decoder;       /* NULL: `bytes` are UTF-8 and are taken as they are */
     size_t next_unit, filled_unit; /* in `units`: decoded, not taken yet */
@@ -334,8 +334,8 @@ static bool hash_rest(struct source *source, struct error *error)
 {
     source->at.byte = source->filled;
     for (;;) {
-        ssize_t got = pread(source->descriptor, source->bytes, sizeof source->bytes,
-                            (off_t)source->at.byte);
+        ssize_t got =
+            pread(source->descriptor, source->bytes, sizeof source->bytes, (off_t)source->at.byte);
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)

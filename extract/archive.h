@@ -23,8 +23,7 @@ char *archive_read(const char *name, size_t *size);
 
 /* Calls take with piece after piece of an entry that is there. */
 void archive_each_piece(const char *name,
-                        void (*take)(void *context, const char *bytes, size_t size),
-                        void *context);
+                        void (*take)(void *context, const char *bytes, size_t size), void *context);
 
 /* Bytes of the archive. */
 uint64_t archive_size(void);

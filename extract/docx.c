@@ -230,8 +230,8 @@ static void put(const char *text, size_t size)
 
 static bool is_skipped(const char *name)
 {
-    static const char *const parts[] = {"del", "moveFrom", "Fallback", "instrText", "delText",
-                                        "txbxContent", "fldData", NULL};
+    static const char *const parts[] = {"del",     "moveFrom",    "Fallback", "instrText",
+                                        "delText", "txbxContent", "fldData",  NULL};
     for (size_t i = 0; parts[i]; i++)
         if (strcmp(parts[i], name) == 0)
             return true;

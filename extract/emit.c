@@ -20,7 +20,7 @@ static struct {
     bool open, tight, begun; /* begun: some of the block was sent */
     enum emit_kind kind;
     unsigned level;
-    uint64_t at; /* the line that the block began in */
+    uint64_t at;        /* the line that the block began in */
     bool blank, broken; /* before the next character: a blank, a line end */
     size_t lines;       /* code: line ends that wait for text behind them */
     char prefix[PREFIX_MOST];
@@ -111,8 +111,11 @@ void emit_place(enum emit_unit unit, uint64_t number, const char *label, size_t 
             used += length;
         }
     }
-    put_frame(&(struct wire_frame){
-        .kind = WIRE_PLACE, .level = unit, .number = number, .bytes = name, .size = (uint32_t)used});
+    put_frame(&(struct wire_frame){.kind = WIRE_PLACE,
+                                   .level = unit,
+                                   .number = number,
+                                   .bytes = name,
+                                   .size = (uint32_t)used});
     flush();
     sandbox_step();
 }

@@ -63,14 +63,17 @@ static void *grown(void *array, size_t count, size_t size)
 
 static int hex(char c)
 {
-    return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
+    return c >= '0' && c <= '9'                 ? c - '0'
+           : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10
+                                                : -1;
 }
 
 static void decode_percents(char *text)
 {
     char *out = text;
     for (; *text; text++) {
-        if (text[0] == '%' && hex(text[1]) >= 0 && hex(text[2]) >= 0 && (text[1] != '0' || text[2] != '0')) {
+        if (text[0] == '%' && hex(text[1]) >= 0 && hex(text[2]) >= 0 &&
+            (text[1] != '0' || text[2] != '0')) {
             *out++ = (char)(hex(text[1]) * 16 + hex(text[2]));
             text += 2;
         } else {
@@ -450,9 +453,8 @@ static const char *path_of(const char *id)
 {
     struct item key = {.id = (char *)(uintptr_t)id};
     const struct item *item =
-        book.item_count > 0
-            ? bsearch(&key, book.items, book.item_count, sizeof *book.items, by_id)
-            : NULL;
+        book.item_count > 0 ? bsearch(&key, book.items, book.item_count, sizeof *book.items, by_id)
+                            : NULL;
     return item ? item->path : NULL;
 }
 

@@ -140,16 +140,15 @@ static void decode(struct buffer *text, struct decoder *decoder, const struct bu
     struct error error;
     size_t taken;
     for (size_t at = 0; at < bytes->size; at += taken) {
-        size_t count = decoder_run(decoder, units, 1024, &taken, bytes->data + at, bytes->size - at,
-                                   true);
+        size_t count =
+            decoder_run(decoder, units, 1024, &taken, bytes->data + at, bytes->size - at, true);
         for (size_t i = 0; i < count; i++) {
             char rune[UTF8_MAX_BYTES];
             if (units[i].rune == DECODER_NOTHING)
                 continue;
             must(buffer_append(text, rune,
-                               utf8_encode(rune, units[i].rune == DECODER_INVALID
-                                                     ? UTF8_REPLACEMENT
-                                                     : units[i].rune),
+                               utf8_encode(rune, units[i].rune == DECODER_INVALID ? UTF8_REPLACEMENT
+                                                                                  : units[i].rune),
                                &error));
         }
     }
@@ -172,9 +171,8 @@ static void read_html(struct decoder *decoder)
 
 int main(int count, char **arguments)
 {
-    const struct sandbox_limits limits = {.memory = MEMORY,
-                                          .step_seconds = STEP_SECONDS,
-                                          .total_seconds = TOTAL_SECONDS};
+    const struct sandbox_limits limits = {
+        .memory = MEMORY, .step_seconds = STEP_SECONDS, .total_seconds = TOTAL_SECONDS};
     const char *format = count > 1 ? arguments[1] : "";
     const char *encoding = count > 2 ? arguments[2] : "UTF-8";
     const char *why;

@@ -27,9 +27,9 @@ enum role {
 
 struct frame {
     enum role role;
-    bool main, notes;       /* the page's own part; a list of footnotes */
+    bool main, notes;        /* the page's own part; a list of footnotes */
     bool ordered, outermost; /* of a list; of a skipped part, row or code */
-    unsigned number;        /* of a list's next item */
+    unsigned number;         /* of a list's next item */
     unsigned level;
 };
 
@@ -52,29 +52,29 @@ struct element {
 
 /* Sorted. What is not here is inline. */
 static const struct element elements[] = {
-    {"address", ROLE_BLOCK},    {"article", ROLE_BLOCK},   {"aside", ROLE_BLOCK},
-    {"audio", ROLE_SKIP},       {"blockquote", ROLE_QUOTE}, {"body", ROLE_BLOCK},
-    {"br", ROLE_BREAK},         {"button", ROLE_SKIP},     {"canvas", ROLE_SKIP},
-    {"caption", ROLE_BLOCK},    {"center", ROLE_BLOCK},    {"datalist", ROLE_SKIP},
-    {"dd", ROLE_DETAIL},        {"details", ROLE_BLOCK},   {"dir", ROLE_LIST},
-    {"div", ROLE_BLOCK},        {"dl", ROLE_BLOCK},        {"dt", ROLE_TERM},
-    {"fieldset", ROLE_BLOCK},   {"figcaption", ROLE_BLOCK}, {"figure", ROLE_BLOCK},
-    {"footer", ROLE_BLOCK},     {"form", ROLE_BLOCK},      {"h1", ROLE_HEADING},
-    {"h2", ROLE_HEADING},       {"h3", ROLE_HEADING},      {"h4", ROLE_HEADING},
-    {"h5", ROLE_HEADING},       {"h6", ROLE_HEADING},      {"head", ROLE_SKIP},
-    {"header", ROLE_BLOCK},     {"hr", ROLE_BLOCK},        {"iframe", ROLE_SKIP},
-    {"image", ROLE_IMAGE},      {"img", ROLE_IMAGE},       {"legend", ROLE_BLOCK},
-    {"li", ROLE_ITEM},          {"listing", ROLE_CODE},    {"main", ROLE_BLOCK},
-    {"map", ROLE_SKIP},         {"menu", ROLE_LIST},       {"nav", ROLE_SKIP},
-    {"noscript", ROLE_SKIP},    {"object", ROLE_SKIP},     {"ol", ROLE_LIST},
-    {"p", ROLE_BLOCK},          {"plaintext", ROLE_CODE},  {"pre", ROLE_CODE},
-    {"rp", ROLE_SKIP},          {"script", ROLE_SKIP},     {"section", ROLE_BLOCK},
-    {"select", ROLE_SKIP},      {"style", ROLE_SKIP},      {"summary", ROLE_BLOCK},
-    {"svg", ROLE_SKIP},         {"table", ROLE_BLOCK},     {"tbody", ROLE_BLOCK},
-    {"td", ROLE_CELL},          {"template", ROLE_SKIP},   {"textarea", ROLE_SKIP},
-    {"tfoot", ROLE_BLOCK},      {"th", ROLE_CELL},         {"thead", ROLE_BLOCK},
-    {"title", ROLE_SKIP},       {"tr", ROLE_ROW},          {"ul", ROLE_LIST},
-    {"video", ROLE_SKIP},       {"xmp", ROLE_CODE},
+    {"address", ROLE_BLOCK},  {"article", ROLE_BLOCK},    {"aside", ROLE_BLOCK},
+    {"audio", ROLE_SKIP},     {"blockquote", ROLE_QUOTE}, {"body", ROLE_BLOCK},
+    {"br", ROLE_BREAK},       {"button", ROLE_SKIP},      {"canvas", ROLE_SKIP},
+    {"caption", ROLE_BLOCK},  {"center", ROLE_BLOCK},     {"datalist", ROLE_SKIP},
+    {"dd", ROLE_DETAIL},      {"details", ROLE_BLOCK},    {"dir", ROLE_LIST},
+    {"div", ROLE_BLOCK},      {"dl", ROLE_BLOCK},         {"dt", ROLE_TERM},
+    {"fieldset", ROLE_BLOCK}, {"figcaption", ROLE_BLOCK}, {"figure", ROLE_BLOCK},
+    {"footer", ROLE_BLOCK},   {"form", ROLE_BLOCK},       {"h1", ROLE_HEADING},
+    {"h2", ROLE_HEADING},     {"h3", ROLE_HEADING},       {"h4", ROLE_HEADING},
+    {"h5", ROLE_HEADING},     {"h6", ROLE_HEADING},       {"head", ROLE_SKIP},
+    {"header", ROLE_BLOCK},   {"hr", ROLE_BLOCK},         {"iframe", ROLE_SKIP},
+    {"image", ROLE_IMAGE},    {"img", ROLE_IMAGE},        {"legend", ROLE_BLOCK},
+    {"li", ROLE_ITEM},        {"listing", ROLE_CODE},     {"main", ROLE_BLOCK},
+    {"map", ROLE_SKIP},       {"menu", ROLE_LIST},        {"nav", ROLE_SKIP},
+    {"noscript", ROLE_SKIP},  {"object", ROLE_SKIP},      {"ol", ROLE_LIST},
+    {"p", ROLE_BLOCK},        {"plaintext", ROLE_CODE},   {"pre", ROLE_CODE},
+    {"rp", ROLE_SKIP},        {"script", ROLE_SKIP},      {"section", ROLE_BLOCK},
+    {"select", ROLE_SKIP},    {"style", ROLE_SKIP},       {"summary", ROLE_BLOCK},
+    {"svg", ROLE_SKIP},       {"table", ROLE_BLOCK},      {"tbody", ROLE_BLOCK},
+    {"td", ROLE_CELL},        {"template", ROLE_SKIP},    {"textarea", ROLE_SKIP},
+    {"tfoot", ROLE_BLOCK},    {"th", ROLE_CELL},          {"thead", ROLE_BLOCK},
+    {"title", ROLE_SKIP},     {"tr", ROLE_ROW},           {"ul", ROLE_LIST},
+    {"video", ROLE_SKIP},     {"xmp", ROLE_CODE},
 };
 
 static int by_name(const void *key, const void *element)
@@ -84,8 +84,8 @@ static int by_name(const void *key, const void *element)
 
 static enum role role_of(const char *name)
 {
-    const struct element *found = bsearch(name, elements, sizeof elements / sizeof *elements,
-                                          sizeof *elements, by_name);
+    const struct element *found =
+        bsearch(name, elements, sizeof elements / sizeof *elements, sizeof *elements, by_name);
     return found ? found->role : ROLE_INLINE;
 }
 
@@ -118,8 +118,8 @@ bool flow_is_main(const char *name, flow_attribute *attribute, void *context)
 
 static bool is_left_out(flow_attribute *attribute, void *context)
 {
-    static const char *const roles[] = {"navigation", "search", "banner", "contentinfo",
-                                        "doc-backlink", NULL};
+    static const char *const roles[] = {"navigation",  "search",       "banner",
+                                        "contentinfo", "doc-backlink", NULL};
     static const char *const classes[] = {"headerlink", "navheader", "navfooter", NULL};
     const char *style = attribute(context, "style");
     return has_any(attribute(context, "role"), roles) ||
@@ -355,8 +355,7 @@ static void open_role(struct frame *frame, const char *name, flow_attribute *att
 void flow_open(const char *name, flow_attribute *attribute, void *context)
 {
     if (flow.depth == FLOW_DEPTH_MOST)
-        emit_fail("has elements nested more than %d deep, which no document has",
-                  FLOW_DEPTH_MOST);
+        emit_fail("has elements nested more than %d deep, which no document has", FLOW_DEPTH_MOST);
     struct frame *frame = &flow.frames[flow.depth++];
     *frame = (struct frame){.role = role_of(name)};
     if (frame->role != ROLE_SKIP && is_left_out(attribute, context))

@@ -43,7 +43,8 @@ static void *checked(void *bytes)
 
 static void note_style(const char *name, const char **attributes)
 {
-    const char *style = xml_attribute(attributes, ":name"), *level = xml_attribute(attributes, ":level");
+    const char *style = xml_attribute(attributes, ":name"),
+               *level = xml_attribute(attributes, ":level");
     if (strcmp(name, "list-style") == 0) {
         snprintf(odt.style, sizeof odt.style, "%s", style ? style : "");
     } else if (strcmp(name, "list-level-style-number") == 0 && level && strcmp(level, "1") == 0) {
@@ -156,9 +157,15 @@ static void start_list(const char **attributes)
 
 static bool is_skipped(const char *name)
 {
-    static const char *const parts[] = {"tracked-changes", "annotation",     "forms",
-                                        "sequence-decls",  "scripts",        "variable-decls",
-                                        "frame",           "index-title-template", NULL};
+    static const char *const parts[] = {"tracked-changes",
+                                        "annotation",
+                                        "forms",
+                                        "sequence-decls",
+                                        "scripts",
+                                        "variable-decls",
+                                        "frame",
+                                        "index-title-template",
+                                        NULL};
     for (size_t i = 0; parts[i]; i++)
         if (strcmp(parts[i], name) == 0)
             return true;

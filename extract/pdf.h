@@ -17,7 +17,7 @@
 #define PDF_BOOKMARKS_MOST 65536
 
 struct pdf_line {
-    size_t begin, size;    /* in the page's text; a tab stands for a wide gap */
+    size_t begin, size;    /* in the page's text */
     double x0, y0, x1, y1; /* box; y1 is about the baseline */
     double font;           /* size of most of it */
     bool bold, mono;       /* most of it */
@@ -77,8 +77,7 @@ void pdf_layout(struct pdf_page *page);
 
 /* Finds headings: those that bookmarks name (in order of pages), else, where the document
  * has none, by their fonts. `body` is the size of most of the document's text. */
-void pdf_headings(struct pdf_page *page, struct pdf_bookmark *bookmarks, size_t count,
-                  double body);
+void pdf_headings(struct pdf_page *page, struct pdf_bookmark *bookmarks, size_t count, double body);
 
 /* Sends the page; what is open at its end may go on with the next one. */
 void pdf_flow(struct pdf_page *page);

@@ -101,7 +101,7 @@ static bool is_short(const struct pdf_line *line, const char *next, size_t next_
 static bool begins_item(const char *text, size_t size, bool *bullet)
 {
     static const uint32_t bullets[] = {0x2022, 0x2023, 0x25E6, 0x25AA, 0x25CF, 0x25CB, 0x25A0,
-                                       0x2219, 0xB7, 0x2013, 0x2014, '-', '*', 0xF0B7};
+                                       0x2219, 0xB7,   0x2013, 0x2014, '-',    '*',    0xF0B7};
     size_t length, at = 0;
     uint32_t first = rune_at(text, size, 0, &length);
     *bullet = false;
@@ -304,8 +304,7 @@ static void keep_note(const char *text, size_t size)
     if (notes->size > 0 && numbered) {
         pdf_add(notes, "\n", 1);
     } else if (notes->size > 0) {
-        bool space =
-            hyphen_join(&drop, notes->data, notes->size, text, size) == HYPHEN_SPACE;
+        bool space = hyphen_join(&drop, notes->data, notes->size, text, size) == HYPHEN_SPACE;
         notes->size -= drop;
         if (space)
             pdf_add(notes, " ", 1);

@@ -59,8 +59,9 @@ static void add_key(char key[KEY_SIZE], const char *text, size_t size)
 /* "12", "- 12 -", "xiv", "page 3 of 9": from the key. */
 static bool is_number(const char *key)
 {
-    static const char *const forms[] = {"#", "-#-", "–#–", "—#—", "[#]", "(#)", "page#",
-                                        "page#of#", "#/#", "#of#", "p.#", "seite#", "|#|", "#|", "|#"};
+    static const char *const forms[] = {"#",   "-#-",    "–#–",      "—#—", "[#]",
+                                        "(#)", "page#",  "page#of#", "#/#", "#of#",
+                                        "p.#", "seite#", "|#|",      "#|",  "|#"};
     for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
         if (strcmp(key, forms[i]) == 0)
             return true;
@@ -124,6 +125,9 @@ static bool is_furniture(const struct pdf_page *page, const struct band *band, s
     }
     if (band->number && (apart || alike > 0))
         return true;
+    /* Titles may be alike, too, but they are larger than the text. */
+    if (band->font > 1.15 * page->font)
+        return false;
     return alike >= 2 || (alike == 1 && others <= 2);
 }
 

@@ -2,6 +2,7 @@
 #include "extract/pdf.h"
 
 #include "document/line.h"
+#include "document/rune.h"
 #include "extract/emit.h"
 
 #include <ctype.h>
@@ -100,6 +101,12 @@ void pdf_measure(struct pdf_page *page)
 
 /* --- tables ------------------------------------------------------------------------------ */
 
+static int by_index(const void *a, const void *b)
+{
+    size_t x = *(const size_t *)a, y = *(const size_t *)b;
+    return (x > y) - (x < y);
+}
+
 static const struct pdf_page *sorted; /* qsort has no context */
 
 static int by_height(const void *a, const void *b)
@@ -161,6 +168,54 @@ static double fill_of(const struct pdf_page *page, const struct bands *bands, si
     return count > 0 ? sum / (double)count : 1;
 }
 
+/* Do the lines of columns go on in the lines below, as text does and cells do not? */
+static bool flows(const struct pdf_page *page, const struct bands *bands, size_t first, size_t last)
+{
+    size_t on = 0, pairs = 0;
+    for (size_t b = first; b + 1 < last; b++)
+        for (size_t i = bands->begins[b], j = bands->begins[b + 1];
+             i < bands->begins[b + 1] && j < bands->begins[b + 2]; i++, j++) {
+            size_t length;
+            const struct pdf_line *below = &page->lines[bands->lines[j]];
+            on += rune_is_lower(rune_at(pdf_line_text(page, below), below->size, 0, &length));
+            pairs++;
+        }
+    return on * 2 >= pairs && pairs > 0;
+}
+
+/* Columns of text that came line by line over all of them: puts each behind the one on
+ * its left. The lines of the bands take each other's places. */
+static void order_columns(struct pdf_page *page, const struct bands *bands, size_t first,
+                          size_t last)
+{
+    size_t count = bands->begins[last] - bands->begins[first], used = 0;
+    struct pdf_line *ordered = pdf_checked(malloc(count * sizeof *ordered));
+    size_t *places = pdf_checked(malloc(count * sizeof *places));
+    for (size_t column = 0; used < count && column < CELLS_MOST; column++)
+        for (size_t b = first; b < last; b++)
+            if (bands->begins[b] + column < bands->begins[b + 1])
+                ordered[used++] = page->lines[bands->lines[bands->begins[b] + column]];
+    memcpy(places, bands->lines + bands->begins[first], count * sizeof *places);
+    qsort(places, count, sizeof *places, by_index);
+    for (size_t i = 0; i < used; i++)
+        page->lines[places[i]] = ordered[i];
+    free(ordered);
+    free(places);
+}
+
+/* The page gives two neighbours of a band one after the other. */
+static bool is_by_rows(const struct bands *bands, size_t first, size_t last)
+{
+    size_t beside = 0, bands_wide = 0;
+    for (size_t b = first; b < last; b++) {
+        if (width_of(bands, b) < 2)
+            continue;
+        bands_wide++;
+        beside += bands->lines[bands->begins[b] + 1] == bands->lines[bands->begins[b]] + 1;
+    }
+    return beside * 2 > bands_wide;
+}
+
 static bool close_below(const struct pdf_page *page, const struct bands *bands, size_t band)
 {
     const struct pdf_line *line = &page->lines[bands->lines[bands->begins[band]]];
@@ -198,8 +253,8 @@ static void make_table(struct pdf_page *page, const struct bands *bands, size_t 
     size_t earliest = SIZE_MAX;
     for (size_t b = first; b < last; b++) {
         if (width_of(bands, b) > 1 || b == first) {
-            page->rows = pdf_checked(
-                realloc(page->rows, (page->row_count + 1) * sizeof *page->rows));
+            page->rows =
+                pdf_checked(realloc(page->rows, (page->row_count + 1) * sizeof *page->rows));
             page->rows[page->row_count++] = (struct pdf_row){.table = table};
         }
         add_cells(page, bands, b, &page->rows[page->row_count - 1]);
@@ -241,7 +296,11 @@ static void find_tables(struct pdf_page *page)
             if (last < bands.count && !close_below(page, &bands, last - 1))
                 break;
         }
-        if (wide >= 2 && fill_of(page, &bands, b, last) < 0.8)
+        bool text =
+            wide >= 3 && (fill_of(page, &bands, b, last) >= 0.8 || flows(page, &bands, b, last));
+        if (text && is_by_rows(&bands, b, last))
+            order_columns(page, &bands, b, last);
+        else if (wide >= 2 && !text && fill_of(page, &bands, b, last) < 0.8)
             make_table(page, &bands, b, last, ++tables);
         b = last > b ? last : b + 1;
     }
@@ -292,8 +351,8 @@ void pdf_layout(struct pdf_page *page)
     double *ends = pdf_checked(malloc((page->count + 1) * sizeof *ends));
     /* On a page of very many lines all pairs are too many: its lines are short anyway. */
     for (size_t i = 0; i < page->count; i++)
-        page->lines[i].right = page->count <= BAND_LOOK ? right_of(page, &page->lines[i], ends)
-                                                        : page->lines[i].x1;
+        page->lines[i].right =
+            page->count <= BAND_LOOK ? right_of(page, &page->lines[i], ends) : page->lines[i].x1;
     free(ends);
     find_tables(page);
     find_notes(page);

@@ -24,10 +24,9 @@ enum {
 #define TEXT_MOST (UINT64_C(4) << 30)
 
 /* poppler's tables of characters, and what names fonts that are not in the file. */
-static const char *const folders[] = {"/usr/share/poppler",     "/usr/share/fonts",
-                                      "/usr/local/share/fonts", "/etc/fonts",
-                                      "/usr/share/fontconfig",  "/var/cache/fontconfig",
-                                      "/usr/lib/locale",        NULL};
+static const char *const folders[] = {
+    "/usr/share/poppler",    "/usr/share/fonts",      "/usr/local/share/fonts", "/etc/fonts",
+    "/usr/share/fontconfig", "/var/cache/fontconfig", "/usr/lib/locale",        NULL};
 
 static struct {
     PopplerDocument *document;

@@ -65,8 +65,8 @@ static void append_words(struct buffer *title, const char *text, size_t size)
 
 static struct pdf_heading *add_heading(struct pdf_page *page, unsigned level)
 {
-    page->headings = pdf_checked(
-        realloc(page->headings, (page->heading_count + 1) * sizeof *page->headings));
+    page->headings =
+        pdf_checked(realloc(page->headings, (page->heading_count + 1) * sizeof *page->headings));
     struct pdf_heading *heading = &page->headings[page->heading_count++];
     *heading = (struct pdf_heading){.level = level};
     return heading;
@@ -98,11 +98,11 @@ static size_t matches(const struct pdf_page *page, size_t first, const char *tit
 }
 
 static const char *const ones[] = {
-    "one",     "two",     "three",     "four",     "five",    "six",     "seven",
-    "eight",   "nine",    "ten",       "eleven",   "twelve",  "thirteen", "fourteen",
+    "one",     "two",     "three",     "four",     "five",     "six",      "seven",
+    "eight",   "nine",    "ten",       "eleven",   "twelve",   "thirteen", "fourteen",
     "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
 };
-static const char *const tens[] = {"twenty", "thirty", "forty",  "fifty",
+static const char *const tens[] = {"twenty", "thirty",  "forty",  "fifty",
                                    "sixty",  "seventy", "eighty", "ninety"};
 
 /* From "TWENTYTWO" or "TWENTY-TWO", as LaTeX writes it; 0 when it is no number word. */

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A gap of so many ems within a line is one between two columns. */
+/* A gap of so many ems within a line is one between two columns: two lines. */
 #define GAP 2.2
 
 /* --- fonts ----------------------------------------------------------------------------- */
@@ -35,8 +35,8 @@ static bool contains(const char *name, const char *const *words)
 
 static void load_fonts(struct fonts *fonts, PopplerPage *page)
 {
-    static const char *const mono[] = {"mono", "courier", "typewriter", "consol", "cmtt",
-                                       "fixed", NULL};
+    static const char *const mono[] = {"mono", "courier", "typewriter", "consol",
+                                       "cmtt", "fixed",   NULL};
     static const char *const bold[] = {"bold", "black", "heavy", "cmbx", "demi", NULL};
     GList *list = poppler_page_get_text_attributes(page);
     fonts->items = pdf_checked(calloc(g_list_length(list) + 1, sizeof *fonts->items));
@@ -116,8 +116,8 @@ static void close_superscript(struct builder *b)
     if (!digits || rune_is_digit(before) || lone)
         return;
     char mark[8];
-    int made = snprintf(mark, sizeof mark, "[%.*s]%s", (int)size, text->data + b->mark,
-                        first ? " " : "");
+    int made =
+        snprintf(mark, sizeof mark, "[%.*s]%s", (int)size, text->data + b->mark, first ? " " : "");
     text->size = b->mark;
     pdf_add(text, mark, (size_t)made);
 }
@@ -185,7 +185,7 @@ static void add_character(struct builder *b, uint32_t rune, const PopplerRectang
             close_superscript(b);
         b->raised = raised;
         if (b->characters > 0 && box->x1 - b->end > GAP * font->size)
-            pdf_add(&b->page->text, "\t", 1);
+            end_line(b);
         if (!raised || b->characters == 0)
             widen(&b->line, box, b->characters == 0);
         else if (box->x2 > b->line.x1)
@@ -296,8 +296,8 @@ static void add_bookmark(struct list *list, const PopplerAction *action, unsigne
         if (list->count == PDF_BOOKMARKS_MOST)
             emit_fail("has more than %d bookmarks", PDF_BOOKMARKS_MOST);
         if ((list->count & (list->count - 1)) == 0)
-            list->items = pdf_checked(realloc(
-                list->items, (list->count ? list->count * 2 : 1) * sizeof *list->items));
+            list->items = pdf_checked(
+                realloc(list->items, (list->count ? list->count * 2 : 1) * sizeof *list->items));
         double height = 0;
         PopplerPage *page = poppler_document_get_page(list->document, to->page_num - 1);
         if (page) {
@@ -323,8 +323,7 @@ static void collect(struct list *list, PopplerIndexIter *at, unsigned level)
             add_bookmark(list, action, level);
             poppler_action_free(action);
         }
-        PopplerIndexIter *child =
-            level < DEPTH_MOST ? poppler_index_iter_get_child(at) : NULL;
+        PopplerIndexIter *child = level < DEPTH_MOST ? poppler_index_iter_get_child(at) : NULL;
         if (child) {
             collect(list, child, level + 1);
             poppler_index_iter_free(child);

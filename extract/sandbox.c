@@ -28,19 +28,45 @@ static unsigned step_seconds;
 
 /* Always allowed: nothing here reaches beyond the process and what it has open. */
 static const int harmless[] = {
-    SCMP_SYS(read),          SCMP_SYS(readv),         SCMP_SYS(pread64),
-    SCMP_SYS(write),         SCMP_SYS(writev),        SCMP_SYS(lseek),
-    SCMP_SYS(fstat),         SCMP_SYS(close),         SCMP_SYS(dup),
-    SCMP_SYS(munmap),        SCMP_SYS(mremap),        SCMP_SYS(madvise),
-    SCMP_SYS(brk),           SCMP_SYS(futex),         SCMP_SYS(exit),
-    SCMP_SYS(exit_group),    SCMP_SYS(rt_sigreturn),  SCMP_SYS(rt_sigaction),
-    SCMP_SYS(rt_sigprocmask), SCMP_SYS(clock_gettime), SCMP_SYS(gettimeofday),
-    SCMP_SYS(time),          SCMP_SYS(getpid),        SCMP_SYS(gettid),
-    SCMP_SYS(tgkill),        SCMP_SYS(getrandom),     SCMP_SYS(setitimer),
-    SCMP_SYS(sched_yield),   SCMP_SYS(getrusage),     SCMP_SYS(restart_syscall),
-    SCMP_SYS(sysinfo),       SCMP_SYS(uname),         SCMP_SYS(sched_getaffinity),
-    SCMP_SYS(getuid),        SCMP_SYS(geteuid),       SCMP_SYS(getgid),
-    SCMP_SYS(getegid),       SCMP_SYS(membarrier),    SCMP_SYS(rseq),
+    SCMP_SYS(read),
+    SCMP_SYS(readv),
+    SCMP_SYS(pread64),
+    SCMP_SYS(write),
+    SCMP_SYS(writev),
+    SCMP_SYS(lseek),
+    SCMP_SYS(fstat),
+    SCMP_SYS(close),
+    SCMP_SYS(dup),
+    SCMP_SYS(munmap),
+    SCMP_SYS(mremap),
+    SCMP_SYS(madvise),
+    SCMP_SYS(brk),
+    SCMP_SYS(futex),
+    SCMP_SYS(exit),
+    SCMP_SYS(exit_group),
+    SCMP_SYS(rt_sigreturn),
+    SCMP_SYS(rt_sigaction),
+    SCMP_SYS(rt_sigprocmask),
+    SCMP_SYS(clock_gettime),
+    SCMP_SYS(gettimeofday),
+    SCMP_SYS(time),
+    SCMP_SYS(getpid),
+    SCMP_SYS(gettid),
+    SCMP_SYS(tgkill),
+    SCMP_SYS(getrandom),
+    SCMP_SYS(setitimer),
+    SCMP_SYS(sched_yield),
+    SCMP_SYS(getrusage),
+    SCMP_SYS(restart_syscall),
+    SCMP_SYS(sysinfo),
+    SCMP_SYS(uname),
+    SCMP_SYS(sched_getaffinity),
+    SCMP_SYS(getuid),
+    SCMP_SYS(geteuid),
+    SCMP_SYS(getgid),
+    SCMP_SYS(getegid),
+    SCMP_SYS(membarrier),
+    SCMP_SYS(rseq),
     SCMP_SYS(set_robust_list),
 };
 
@@ -54,7 +80,10 @@ static const int finding[] = {
 
 /* A sanitizer's own. */
 static const int sanitizing[] = {
-    SCMP_SYS(sigaltstack), SCMP_SYS(mincore), SCMP_SYS(getrlimit), SCMP_SYS(prlimit64),
+    SCMP_SYS(sigaltstack),
+    SCMP_SYS(mincore),
+    SCMP_SYS(getrlimit),
+    SCMP_SYS(prlimit64),
 };
 
 static bool allow(scmp_filter_ctx filter, const int *calls, size_t count)
@@ -71,8 +100,8 @@ static bool fill_filter(scmp_filter_ctx filter, bool files)
 {
     /* Memory that can be written is never run. */
     struct scmp_arg_cmp no_exec = SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
-    struct scmp_arg_cmp reading = SCMP_A2(
-        SCMP_CMP_MASKED_EQ, O_ACCMODE | O_CREAT | O_TRUNC | O_APPEND, O_RDONLY);
+    struct scmp_arg_cmp reading =
+        SCMP_A2(SCMP_CMP_MASKED_EQ, O_ACCMODE | O_CREAT | O_TRUNC | O_APPEND, O_RDONLY);
     static const int questions[] = {F_GETFL, F_GETFD, F_DUPFD_CLOEXEC, F_SETFD};
     bool ok = ALLOW(filter, harmless) && (!SANITIZED || ALLOW(filter, sanitizing)) &&
               seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, no_exec) == 0 &&
@@ -100,8 +129,8 @@ static bool filter_calls(bool files)
 
 static void allow_folder(int rules, const char *folder)
 {
-    struct landlock_path_beneath_attr beneath = {
-        .allowed_access = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR};
+    struct landlock_path_beneath_attr beneath = {.allowed_access = LANDLOCK_ACCESS_FS_READ_FILE |
+                                                                   LANDLOCK_ACCESS_FS_READ_DIR};
     beneath.parent_fd = open(folder, O_PATH | O_CLOEXEC);
     if (beneath.parent_fd < 0)
         return; /* what is not there cannot be read */

@@ -13,9 +13,9 @@
 #include <stddef.h>
 
 struct sandbox_limits {
-    size_t memory;             /* bytes of address space; not under a sanitizer, which maps terabytes */
-    unsigned step_seconds;     /* of processor time between two calls of sandbox_step */
-    unsigned total_seconds;    /* of processor time in all */
+    size_t memory;         /* bytes of address space; not under a sanitizer, which maps terabytes */
+    unsigned step_seconds; /* of processor time between two calls of sandbox_step */
+    unsigned total_seconds;     /* of processor time in all */
     const char *const *folders; /* NULL: no file can be opened; else NULL-terminated */
 };
 

@@ -79,7 +79,7 @@ const struct kernels *kernels_best(void)
 size_t kernels_scratch_floats(size_t columns)
 {
     /* A decoded panel of KERNELS_OUTPUT_STEP outputs and the rows that are being
-     * transposed into it, or two decoded rows. */
+     * transposed into it, or eight rows of activations laid out anew. */
     size_t panel = (size_t)KERNELS_OUTPUT_STEP * LEVELS_PANEL_COLUMNS + 16 * 256;
-    return 2 * columns > panel ? 2 * columns : panel;
+    return 8 * columns > panel ? 8 * columns : panel;
 }

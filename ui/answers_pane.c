@@ -101,8 +101,8 @@ static bool add_quote(struct answers_pane *pane, struct answers_row row, size_t 
                                    quote->verified ? "" : "not in the document: ", quote->text) &&
               add_text(pane, &row, "", blanks + 2, text.data);
     buffer_free(&text);
-    return ok && (!quote->verified ||
-                  add_place(pane, row, blanks + 2, "", quote->section, &quote->at));
+    return ok &&
+           (!quote->verified || add_place(pane, row, blanks + 2, "", quote->section, &quote->at));
 }
 
 static bool add_turn(struct answers_pane *pane, size_t index)

@@ -12,6 +12,7 @@ struct bench_job {
     struct measuring_result result;
     struct listing_model model;
     unsigned threads;
+    const char *backend;
 };
 
 /* For `model`, which says how fast the model will read here. */
@@ -33,6 +34,7 @@ static bool run_job(struct session *session, void *context, struct error *error)
     if (!listing_model(session, &job->model, error))
         return false;
     job->threads = pool_threads(session->pool);
+    job->backend = session_backend(session);
     return measuring_run(session, job->rounds, &job->result, error) &&
            keep_pace(session, job, error);
 }
@@ -40,13 +42,15 @@ static bool run_job(struct session *session, void *context, struct error *error)
 static void print_json(struct output *out, const struct bench_job *job)
 {
     const struct measuring_result *result = &job->result;
+    char lanes[64];
+    snprintf(lanes, sizeof lanes, "decode_lanes%zu_tokens_per_s", result->lanes);
     const struct {
         const char *key;
         double value;
     } numbers[] = {
         {"prefill_tokens_per_s", result->prefill_tokens_per_s},
         {"decode_tokens_per_s", result->decode_tokens_per_s},
-        {"decode_lanes8_tokens_per_s", result->decode_lanes8_tokens_per_s},
+        {lanes, result->decode_lanes_tokens_per_s},
         {"peak_flops", result->peak_flops},
         {"peak_bytes_per_s", result->peak_bytes_per_s},
         {"prefill_of_peak", result->prefill_of_peak},
@@ -56,9 +60,9 @@ static void print_json(struct output *out, const struct bench_job *job)
     };
     json_t *json =
         json_pack("{s:o, s:s, s:s, s:s, s:i, s:s, s:I}", "model", output_json_text(job->model.name),
-                  "weights", result->weights, "backend", "cpu", "kernels", job->model.kernels,
-                  "threads", (int)job->threads, "peak_flops_kind", result->peak_flops_kind,
-                  "state_bytes", (json_int_t)result->state_bytes);
+                  "weights", result->weights, "backend", job->backend, "kernels",
+                  job->model.kernels, "threads", (int)job->threads, "peak_flops_kind",
+                  result->peak_flops_kind, "state_bytes", (json_int_t)result->state_bytes);
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         if (json)
             json_put(json, numbers[i].key, output_json_real(numbers[i].value, true));
@@ -88,8 +92,9 @@ static void print_text(struct output *out, const struct bench_job *job)
     snprintf(beside, sizeof beside, "%.1f%% of peak", result->decode_of_peak * 100);
     add_row(&table, "answering, 1 lane", quantity_rate(text, result->decode_tokens_per_s),
             "tokens/s", beside);
-    add_row(&table, "answering, 8 lanes", quantity_rate(text, result->decode_lanes8_tokens_per_s),
-            "tokens/s", "all together");
+    snprintf(beside, sizeof beside, "answering, %zu lanes", result->lanes);
+    add_row(&table, beside, quantity_rate(text, result->decode_lanes_tokens_per_s), "tokens/s",
+            "all together");
     add_row(&table, "peak arithmetic", quantity_rate(text, result->peak_flops), "operations/s",
             result->peak_flops_kind);
     add_row(&table, "peak memory", quantity_rate(text, result->peak_bytes_per_s), "bytes/s",

@@ -23,7 +23,8 @@ static json_t *cite_json(const json_t *quote, const struct citing *at)
 {
     struct buffer cite = {0};
     struct error error;
-    const char *title = json_string_value(json_object_get(json_object_get(quote, "section"), "title"));
+    const char *title =
+        json_string_value(json_object_get(json_object_get(quote, "section"), "title"));
     bool ok = citing_append(&cite, at, title ? title : "", &error);
     json_t *json = ok ? json_string(cite.data) : NULL;
     buffer_free(&cite);

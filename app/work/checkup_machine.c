@@ -3,6 +3,7 @@
 
 #include "base/buffer.h"
 #include "document/decoder.h"
+#include "document/program.h"
 #include "kernels/kernels.h"
 
 #include <langinfo.h>
@@ -119,6 +120,24 @@ static void check_encodings(struct checkup *checkup)
                      "iconv lacks %zu of %d: %s", count, ENCODINGS, missing);
 }
 
+/* --- programs beside this one ------------------------------------------------------ */
+
+static void check_formats(struct checkup *checkup)
+{
+    struct buffer path = {0};
+    struct error missing;
+    if (!program_find(&path, PROGRAM_EXTRACT, &missing))
+        checkup_problem(checkup, "formats", ERROR_INPUT, "Build and install tidemark again",
+                        "EPUB, DOCX, ODT and HTML cannot be read: %s", missing.text);
+    else if (!program_find(&path, PROGRAM_PDF, &missing))
+        checkup_note(checkup, "formats",
+                     "Install libpoppler-glib-dev, and build and install tidemark again",
+                     "EPUB, DOCX, ODT and HTML; PDF not, since tidemark-pdf is not there");
+    else
+        checkup_ok(checkup, "formats", "PDF, EPUB, DOCX, ODT and HTML");
+    buffer_free(&path);
+}
+
 /* --- processor -------------------------------------------------------------------- */
 
 /* Names as Linux lists them, and as people know them. */
@@ -226,6 +245,7 @@ void checkup_machine(struct checkup *checkup, const struct checkup_options *opti
     check_terminal(checkup);
     check_locale(checkup);
     check_encodings(checkup);
+    check_formats(checkup);
     check_processor(checkup, options->kernels);
     check_cores(checkup);
 }

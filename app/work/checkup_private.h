@@ -14,7 +14,7 @@ void checkup_note(struct checkup *checkup, const char *check, const char *remedy
 void checkup_problem(struct checkup *checkup, const char *check, enum error_kind kind,
                      const char *remedy, const char *found, ...) PRINTF_LIKE(5, 6);
 
-/* Terminal, locale, encodings, processor, cores. */
+/* Terminal, locale, encodings, formats, processor, cores. */
 void checkup_machine(struct checkup *checkup, const struct checkup_options *options);
 
 /* Configuration file, model, prompt, memory. */

@@ -51,8 +51,8 @@ bool citing_find(struct citing *citing, const void *map, size_t map_size, size_t
 static size_t number_size(const char *title)
 {
     size_t at = 0;
-    bool capital = isupper((unsigned char)title[0]) && title[1] == '.' &&
-                   isdigit((unsigned char)title[2]);
+    bool capital =
+        isupper((unsigned char)title[0]) && title[1] == '.' && isdigit((unsigned char)title[2]);
     at += capital;
     while (isdigit((unsigned char)title[at]) ||
            (title[at] == '.' && at > 0 && isdigit((unsigned char)title[at + 1])))
@@ -68,6 +68,5 @@ bool citing_append(struct buffer *out, const struct citing *citing, const char *
     bool ok = citing->place[0]
                   ? buffer_append_text(out, citing->place, error)
                   : buffer_append_format(out, error, "line %lld", (long long)citing->line);
-    return ok && (number == 0 ||
-                  buffer_append_format(out, error, ", §%.*s", (int)number, title));
+    return ok && (number == 0 || buffer_append_format(out, error, ", §%.*s", (int)number, title));
 }

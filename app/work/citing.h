@@ -9,7 +9,7 @@
 #define CITING_SIZE 280 /* bytes of a place's name and what stands before it */
 
 struct citing {
-    int64_t page, line;     /* as position.h counts them */
+    int64_t page, line;      /* as position.h counts them */
     char place[CITING_SIZE]; /* "p. 214" of a PDF, "ch07.xhtml" of a book; empty for texts,
                                of which page and line say it. Of the document: it is not fit
                                for a terminal as it is */

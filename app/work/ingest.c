@@ -42,6 +42,7 @@ struct ingest {
     int64_t ordinal; /* of the next section */
     int64_t stored;  /* sections that an earlier run left */
     bool differs;    /* everything from here on is new */
+    int64_t used;    /* sections that `meanwhile` was told of */
 
     /* What is to be written next. While a transaction is open nobody else can write, and
      * parsing may take any time: so none is open meanwhile. */
@@ -372,6 +373,19 @@ static bool take_and_report(struct ingest *in, int64_t source,
                               "interrupted while taking in the text: read it again to go on");
 }
 
+/* Of a new document only: what an old one still has to lose is not known before its end. */
+static bool use_the_time(struct ingest *in, struct error *error)
+{
+    const struct ingest_options *options = in->options;
+    /* Each time begins with looking at all that was read before. */
+    int64_t fresh = in->ordinal - in->used, least = 1 + in->ordinal / 8;
+    if (!options->meanwhile || !in->added || fresh < least)
+        return true;
+    in->used = in->ordinal;
+    return write_waiting(in, error) && commit(in, error) &&
+           options->meanwhile(options->meanwhile_context, in->result->document, error);
+}
+
 static bool take_sections(struct ingest *in, struct document_reader *reader, int64_t source,
                           struct error *error)
 {
@@ -382,7 +396,8 @@ static bool take_sections(struct ingest *in, struct document_reader *reader, int
             return false;
     }
     while (document_next(reader, &section, error))
-        if (!take_and_report(in, source, &section, error))
+        if (!take_and_report(in, source, &section, error) ||
+            (!document_is_ready(reader) && !use_the_time(in, error)))
             return false;
     return error->kind == ERROR_NONE;
 }

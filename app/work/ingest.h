@@ -19,6 +19,11 @@ struct ingest_options {
     int64_t document;     /* whose files these are, by their paths in the library; 0: it is
                              found by them, or added */
     struct lease *held;   /* of the document, when the caller has it already */
+
+    /* May be NULL: called while a new document's next sections are still being taken out
+     * of its file, with what came so far in the library. False ends the taking in. */
+    bool (*meanwhile)(void *context, int64_t document, struct error *error);
+    void *meanwhile_context;
 };
 
 struct ingest_result {

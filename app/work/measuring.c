@@ -15,14 +15,16 @@
 
 enum {
     LANES = 8,
-    LANE_OFFSET = 97,       /* tokens between the lanes' places in the text */
-    TEXT_BYTES = 16 << 10,  /* of the sample: a longest stretch and more */
-    LONGEST_STRETCH = 1024, /* tokens of a timed prefill */
-    FULL_STRETCH = 256,     /* the fewest that fill one pass of the kernels */
+    DEVICE_LANES = 64,     /* side by side on a GPU */
+    LANE_OFFSET = 97,      /* tokens between the lanes' places in the text */
+    TEXT_BYTES = 16 << 10, /* of the sample: a longest stretch and more */
+    STRETCH_PASSES = 4,    /* of the kernels in a timed prefill, at most ... */
+    DEVICE_PASSES = 16,    /* ... and on a GPU */
     SHORTEST_STRETCH = 32,
     PROBE_STEPS = 2,
     LEAST_STEPS = 8,
     MOST_STEPS = 64,
+    DEVICE_STEPS = 256,
 };
 
 /* What one timed prefill may take; a slow model gets more, since a stretch that
@@ -53,13 +55,17 @@ enum { FIGURES = LOAD + 1 };
 struct bench {
     struct session *session;
     struct tokens text;
-    size_t at; /* decoding goes through the text from here, round and round */
-    struct state *states[LANES];
-    float bits[LONGEST_STRETCH];
-    size_t stretch, steps, lane_steps; /* of one timed run */
+    size_t at;   /* decoding goes through the text from here, round and round */
+    bool device; /* a GPU computes */
+    size_t lanes;
+    struct state *states[DEVICE_LANES]; /* [lanes] */
+    float *bits;                        /* [longest] */
+    size_t longest;                     /* tokens of a timed prefill */
+    size_t stretch, steps, lane_steps;  /* of one timed run */
 
-    struct peak_memory *memory;
-    struct buffer folder; /* temporary, for `saved` */
+    struct peak_memory *memory; /* of the processor, unless a GPU computes */
+    struct forward_peak peak;   /* of the GPU */
+    struct buffer folder;       /* temporary, for `saved` */
     struct states *saved;
     int64_t saves;
 
@@ -98,7 +104,7 @@ static bool prepare_text(struct bench *bench, struct error *error)
         return false;
     if (bench->text.count == 0)
         return error_set(error, ERROR_MODEL, "the model's tokenizer makes no tokens of text");
-    for (size_t i = 0; bench->text.count < LONGEST_STRETCH; i++)
+    for (size_t i = 0; bench->text.count < bench->longest; i++)
         if (!tokens_append(&bench->text, bench->text.data[i], error))
             return false;
     return true;
@@ -127,7 +133,7 @@ static bool time_decode(struct bench *bench, size_t lanes, size_t steps, double 
         state_copy(bench->states[lane], bench->states[0]);
     double begin = clock_seconds();
     for (size_t step = 0; step < steps; step++) {
-        int32_t tokens[LANES];
+        int32_t tokens[DEVICE_LANES];
         for (size_t lane = 0; lane < lanes; lane++)
             tokens[lane] = bench->text.data[(bench->at + lane * LANE_OFFSET) % bench->text.count];
         bench->at = (bench->at + 1) % bench->text.count;
@@ -146,9 +152,8 @@ static bool choose_steps(struct bench *bench, size_t lanes, size_t *steps, struc
         !time_decode(bench, lanes, PROBE_STEPS, &seconds, error))
         return false;
     double fitting = DECODE_SECONDS * PROBE_STEPS / seconds;
-    *steps = fitting > MOST_STEPS    ? MOST_STEPS
-             : fitting < LEAST_STEPS ? LEAST_STEPS
-                                     : (size_t)fitting;
+    size_t most = bench->device ? DEVICE_STEPS : MOST_STEPS;
+    *steps = fitting > (double)most ? most : fitting < LEAST_STEPS ? LEAST_STEPS : (size_t)fitting;
     return true;
 }
 
@@ -159,15 +164,16 @@ static bool calibrate(struct bench *bench, struct error *error)
     if (!time_prefill(bench, SHORTEST_STRETCH, &seconds, error) ||
         !time_prefill(bench, SHORTEST_STRETCH, &seconds, error))
         return false;
-    bench->stretch = LONGEST_STRETCH;
+    const size_t full = forward_pass_tokens(bench->session->forward);
+    bench->stretch = bench->longest;
     while (bench->stretch > SHORTEST_STRETCH) {
-        double limit = bench->stretch > FULL_STRETCH ? STRETCH_SECONDS : SLOW_STRETCH_SECONDS;
+        double limit = bench->stretch > full ? STRETCH_SECONDS : SLOW_STRETCH_SECONDS;
         if ((double)bench->stretch / SHORTEST_STRETCH * seconds <= limit)
             break;
         bench->stretch /= 2;
     }
     return choose_steps(bench, 1, &bench->steps, error) &&
-           choose_steps(bench, LANES, &bench->lane_steps, error);
+           choose_steps(bench, bench->lanes, &bench->lane_steps, error);
 }
 
 /* --- saving ------------------------------------------------------------------------ */
@@ -256,9 +262,16 @@ static bool measure(struct bench *bench, enum figure figure, double *value, stru
     bool ok = false;
     switch (figure) {
     case FLOPS:
-        return peak_flops(value, bench->session->pool, error);
+        if (!bench->device)
+            return peak_flops(value, bench->session->pool, error);
+        ok = forward_peak(bench->session->forward, &bench->peak, error);
+        *value = bench->peak.matrix_flops;
+        return ok;
     case BYTES:
-        return peak_read(value, bench->memory, bench->session->pool, error);
+        if (!bench->device)
+            return peak_read(value, bench->memory, bench->session->pool, error);
+        *value = bench->peak.copy_bytes; /* measured with the other */
+        return true;
     case PREFILL:
         count = (double)bench->stretch;
         ok = time_prefill(bench, bench->stretch, &seconds, error);
@@ -268,8 +281,8 @@ static bool measure(struct bench *bench, enum figure figure, double *value, stru
         ok = time_decode(bench, 1, bench->steps, &seconds, error);
         break;
     case DECODE_LANES:
-        count = (double)(bench->lane_steps * LANES);
-        ok = time_decode(bench, LANES, bench->lane_steps, &seconds, error);
+        count = (double)(bench->lane_steps * bench->lanes);
+        ok = time_decode(bench, bench->lanes, bench->lane_steps, &seconds, error);
         break;
     case SAVE:
         ok = time_save(bench, &seconds, error);
@@ -334,8 +347,9 @@ static void fill_result(struct bench *bench, struct measuring_result *result)
     *result = (struct measuring_result){
         .prefill_tokens_per_s = median(bench, PREFILL),
         .decode_tokens_per_s = median(bench, DECODE),
-        .decode_lanes8_tokens_per_s = median(bench, DECODE_LANES),
-        .peak_flops_kind = peak_flops_kind(),
+        .lanes = bench->lanes,
+        .decode_lanes_tokens_per_s = median(bench, DECODE_LANES),
+        .peak_flops_kind = bench->device ? bench->peak.matrix_kind : peak_flops_kind(),
         .peak_flops = median(bench, FLOPS),
         .peak_bytes_per_s = median(bench, BYTES),
         .state_bytes = (double)state_bytes(&model->shape),
@@ -354,13 +368,21 @@ static bool prepare(struct bench *bench, struct error *error)
     bench->samples = calloc(bench->rounds, FIGURES * sizeof *bench->samples);
     if (!bench->samples)
         return error_out_of_memory(error);
-    for (size_t i = 0; i < LANES; i++) {
+    struct forward *forward = bench->session->forward;
+    bench->device = forward_device(forward, &(struct forward_device){0}, NULL);
+    bench->lanes = bench->device ? DEVICE_LANES : LANES;
+    bench->longest =
+        forward_pass_tokens(forward) * (bench->device ? DEVICE_PASSES : STRETCH_PASSES);
+    bench->bits = calloc(bench->longest, sizeof *bench->bits);
+    if (!bench->bits)
+        return error_out_of_memory(error);
+    for (size_t i = 0; i < bench->lanes; i++) {
         bench->states[i] = state_new(&bench->session->model->shape, error);
         if (!bench->states[i])
             return false;
     }
     return prepare_text(bench, error) &&
-           peak_memory_open(&bench->memory, bench->session->pool, error) &&
+           (bench->device || peak_memory_open(&bench->memory, bench->session->pool, error)) &&
            make_folder(bench, error) && states_open(&bench->saved, bench->folder.data, error);
 }
 
@@ -368,8 +390,9 @@ static void release(struct bench *bench)
 {
     close_saved(bench);
     peak_memory_close(bench->memory);
-    for (size_t i = 0; i < LANES; i++)
+    for (size_t i = 0; i < bench->lanes; i++)
         state_free(bench->states[i]);
+    free(bench->bits);
     tokens_free(&bench->text);
     free(bench->samples);
 }

@@ -8,10 +8,12 @@ struct measuring_result {
     char weights[64];                       /* model_weight_types() */
     double prefill_tokens_per_s;            /* as `read` runs: bits per token included */
     double decode_tokens_per_s;             /* one lane */
-    double decode_lanes8_tokens_per_s;      /* sum of eight lanes */
-    const char *peak_flops_kind;            /* "amx-bf16", "avx512-bf16", "f32-fma" */
+    size_t lanes;                           /* 8; on a GPU 64 */
+    double decode_lanes_tokens_per_s;       /* sum of so many lanes */
+    const char *peak_flops_kind;            /* "amx-bf16", "avx512-bf16", "f32-fma", "bf16" */
     double peak_flops;                      /* multiply and add counted as two */
-    double peak_bytes_per_s;                /* reading a buffer of 1 GiB or more */
+    double peak_bytes_per_s;                /* reading a buffer of 1 GiB or more; of a GPU, a
+                                               large copy, bytes read plus bytes written */
     double prefill_of_peak, decode_of_peak; /* ratios within this run */
     double state_bytes, state_save_ms, state_load_ms;
 };

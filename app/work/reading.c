@@ -2,6 +2,7 @@
 
 #include "app/work/following.h"
 #include "app/work/ingest.h"
+#include "app/work/keeping.h"
 #include "app/work/origin.h"
 #include "app/work/upkeep.h"
 #include "base/clock.h"
@@ -13,7 +14,6 @@
 #include <string.h>
 
 enum {
-    PIECE_MOST = 256, /* tokens between two pauses */
     PIECE_LEAST = 32, /* fewer at a time are read too slowly */
     TRIAL = 64,       /* tokens of the trial that the first estimate of time rests on */
 };
@@ -22,10 +22,19 @@ enum {
 
 #define CHARACTERS_PER_TOKEN 4.2 /* of English prose, until something is known */
 
+/* A section that was read, on its way into the library: a state at or before its end is
+ * still being stored. */
+struct waiting {
+    struct library_section_reading row;
+    struct buffer surprise;
+    int64_t states; /* that must have been stored before */
+};
+
 /* A reading on its way through a document. */
 struct walk {
     struct session *session;
     const struct reading_options *options;
+    bool early; /* the document's end is not there yet */
     struct reading_result *result;
     struct library_document document;
     struct library_reading reading;
@@ -36,7 +45,12 @@ struct walk {
     size_t bits_capacity;
     int64_t characters;         /* read so far, for the estimate */
     int64_t section_characters; /* of the section being read */
-    int64_t last_kept;          /* token of the last prefix state */
+    int64_t last_kept;          /* token of the last prefix state that is stored */
+    int64_t last_taken;         /* of the last that is, or is being, stored */
+    struct keeping *keeping;    /* NULL: states are stored as they are taken */
+    int64_t taken, stored;      /* states given to it, and stored by it */
+    struct waiting *waiting;    /* [waiting_count] */
+    size_t waiting_count, waiting_capacity;
     double started;
     double paused; /* seconds since then that went to others' jobs */
     double pace;   /* tokens a second of the latest pieces */
@@ -251,7 +265,8 @@ static bool pause_reading(struct walk *w, struct error *error)
 /* Tokens that take about PIECE_SECONDS, in whole multiples of the least. */
 static size_t piece_size(const struct walk *w, size_t left)
 {
-    double tokens = fmin(fmax(w->pace * PIECE_SECONDS, PIECE_LEAST), PIECE_MOST);
+    double most = (double)forward_pass_tokens(w->session->forward);
+    double tokens = fmin(fmax(w->pace * PIECE_SECONDS, PIECE_LEAST), most);
     size_t size = (size_t)tokens / PIECE_LEAST * PIECE_LEAST;
     return left < size ? left : size;
 }
@@ -287,29 +302,62 @@ static bool read_tokens(struct walk *w, int64_t section, struct error *error)
     return true;
 }
 
+static void tell_state(struct walk *w, int64_t section, int64_t token)
+{
+    w->last_kept = token;
+    struct event event = {
+        .kind = EVENT_CHECKPOINT,
+        .progress = {
+            .doing = "reading", .document = w->document.id, .section = section, .tokens = token}};
+    session_emit(w->session, &event);
+}
+
+static bool put_rows(struct walk *w, struct error *error);
+
+/* What the thread has stored meanwhile; with `wait`, at least the oldest under way. */
+static bool take_stored(struct walk *w, bool wait, struct error *error)
+{
+    struct states_info info;
+    for (bool found = true; found; wait = false) {
+        if (!keeping_take(w->keeping, wait, &info, &found, error))
+            return false;
+        if (!found)
+            break;
+        w->stored++;
+        tell_state(w, info.place.section, info.token);
+    }
+    return put_rows(w, error);
+}
+
+static bool store_state(struct walk *w, struct states_info *info, struct error *error)
+{
+    if (w->keeping) {
+        if (!take_stored(w, keeping_full(w->keeping), error) ||
+            !keeping_put(w->keeping, info, w->state, error))
+            return false;
+        w->taken++;
+        return true;
+    }
+    if (!state_fetch(w->state, error) ||
+        !states_put(w->session->states, info, w->state->data,
+                    w->state->floats * sizeof *w->state->data, error) ||
+        !upkeep_thin(w->session, error))
+        return false;
+    tell_state(w, info->place.section, info->token);
+    return true;
+}
+
 static bool keep_state(struct walk *w, int64_t section, struct error *error)
 {
     bool last = section + 1 == w->document.sections;
-    int64_t since = (int64_t)w->state->tokens - w->last_kept;
+    int64_t since = (int64_t)w->state->tokens - w->last_taken;
     if (!last && since < w->options->keep_every)
         return true;
     struct hash text = hash_stream_end(w->text);
     struct states_info info =
         session_info(w->session, w->document.id, STATES_PREFIX, section, &text, w->state);
-    if (!state_fetch(w->state, error) ||
-        !states_put(w->session->states, &info, w->state->data,
-                    w->state->floats * sizeof *w->state->data, error))
-        return false;
-    w->last_kept = (int64_t)w->state->tokens;
-    if (!upkeep_thin(w->session, error))
-        return false;
-    struct event event = {.kind = EVENT_CHECKPOINT,
-                          .progress = {.doing = "reading",
-                                       .document = w->document.id,
-                                       .section = section,
-                                       .tokens = (int64_t)w->state->tokens}};
-    session_emit(w->session, &event);
-    return true;
+    w->last_taken = (int64_t)w->state->tokens;
+    return store_state(w, &info, error);
 }
 
 static void tell_section(struct walk *w, const struct library_section_reading *row)
@@ -325,36 +373,91 @@ static void tell_section(struct walk *w, const struct library_section_reading *r
     session_emit(w->session, &event);
 }
 
+/* Puts the first `count` waiting rows into the library, in one transaction. */
+static bool put_some(struct walk *w, size_t count, struct error *error)
+{
+    struct library *library = w->session->library;
+    for (size_t i = 0; i < count; i++)
+        w->reading.bits += w->waiting[i].row.bits;
+    w->reading.sections = w->waiting[count - 1].row.section + 1;
+    w->reading.tokens = w->waiting[count - 1].row.end_token;
+    w->reading.updated_at = clock_unix_time();
+    if (!library_begin(library, error))
+        return false;
+    bool ok = true;
+    for (size_t i = 0; ok && i < count; i++)
+        ok = library_put_section_reading(library, w->reading.id, &w->waiting[i].row, error);
+    ok = ok && library_put_reading(library, &w->reading, error) && library_commit(library, error);
+    if (!ok)
+        library_rollback(library);
+    for (size_t i = 0; ok && i < count; i++)
+        tell_section(w, &w->waiting[i].row);
+    return ok;
+}
+
+/* Those whose states are stored: state first, library second, so that a crash between
+ * them leaves an orphan at worst. */
+static bool put_rows(struct walk *w, struct error *error)
+{
+    size_t count = 0;
+    while (count < w->waiting_count && w->waiting[count].states <= w->stored)
+        count++;
+    if (count == 0)
+        return true;
+    bool ok = put_some(w, count, error);
+    for (size_t i = 0; i < count; i++)
+        buffer_free(&w->waiting[i].surprise);
+    w->waiting_count -= count;
+    memmove(w->waiting, w->waiting + count, w->waiting_count * sizeof *w->waiting);
+    return ok;
+}
+
+static struct waiting *add_waiting(struct walk *w, struct error *error)
+{
+    if (w->waiting_count == w->waiting_capacity) {
+        size_t capacity = w->waiting_capacity ? 2 * w->waiting_capacity : 16;
+        struct waiting *more = realloc(w->waiting, capacity * sizeof *more);
+        if (!more) {
+            error_out_of_memory(error);
+            return NULL;
+        }
+        w->waiting = more;
+        w->waiting_capacity = capacity;
+    }
+    struct waiting *waiting = &w->waiting[w->waiting_count++];
+    *waiting = (struct waiting){.states = w->taken};
+    return waiting;
+}
+
 static bool put_section(struct walk *w, int64_t section, struct error *error)
 {
-    struct buffer surprise = {0};
     double bits = 0;
+    struct waiting *waiting = add_waiting(w, error);
+    if (!waiting || !encode_surprise(&waiting->surprise, w->bits, w->tokens.count, error))
+        return false;
     for (size_t i = 0; i < w->tokens.count; i++)
         bits += (double)w->bits[i];
-    bool ok = encode_surprise(&surprise, w->bits, w->tokens.count, error);
-    struct library_section_reading row = {
+    waiting->row = (struct library_section_reading){
         .section = section,
         .tokens = (int64_t)w->tokens.count,
         .end_token = (int64_t)w->state->tokens,
         .bits = bits,
-        .surprise = surprise.data,
-        .surprise_size = surprise.size,
+        .surprise = waiting->surprise.data,
+        .surprise_size = waiting->surprise.size,
     };
-    w->reading.sections = section + 1;
-    w->reading.tokens = (int64_t)w->state->tokens;
-    w->reading.bits += bits;
-    w->reading.updated_at = clock_unix_time();
-    struct library *library = w->session->library;
-    ok = ok && library_begin(library, error);
-    if (ok) {
-        ok = library_put_section_reading(library, w->reading.id, &row, error) &&
-             library_put_reading(library, &w->reading, error) && library_commit(library, error);
-        if (!ok)
-            library_rollback(library);
-    }
-    buffer_free(&surprise);
-    if (ok)
-        tell_section(w, &row);
+    return w->keeping ? take_stored(w, false, error) : put_rows(w, error);
+}
+
+/* Waits for the states under way, however the reading has ended. */
+static bool end_keeping(struct walk *w, bool ok, struct error *error)
+{
+    struct error failure = {0};
+    while (w->keeping && w->stored < w->taken)
+        if (!take_stored(w, true, &failure)) {
+            if (ok)
+                *error = failure;
+            return false;
+        }
     return ok;
 }
 
@@ -372,7 +475,6 @@ static bool read_section(struct walk *w, int64_t ordinal, struct error *error)
     if (ok)
         reading_hash_section(w->text, &section);
     library_section_free(&section);
-    /* State first, library second: a crash between them leaves an orphan at worst. */
     return ok && keep_state(w, ordinal, error) && put_section(w, ordinal, error);
 }
 
@@ -461,7 +563,7 @@ static bool resume(struct walk *w, int64_t *next, struct error *error)
     if (!hash_sections(session, w->document.id, 0, *next, w->text, &w->characters, error))
         return false;
     w->result->resumed_at = info.token;
-    w->last_kept = info.token;
+    w->last_kept = w->last_taken = info.token;
     if (found && *next < w->reading.sections) {
         if (!library_cut_reading(session->library, w->reading.id, *next, error))
             return false;
@@ -478,7 +580,8 @@ static bool begin_reading(struct walk *w, int64_t next, struct error *error)
     if (!trial(session, &w->pace, error))
         return false;
     int64_t left = expected_tokens(w) - (int64_t)w->state->tokens;
-    announce(session, &w->document, left, (double)left / w->pace);
+    if (!w->early)
+        announce(session, &w->document, left, (double)left / w->pace);
     free(w->reading.numerics);
     w->reading.numerics = strdup(session->tag);
     if (!w->reading.numerics)
@@ -506,17 +609,19 @@ static bool read_on(struct walk *w, struct error *error)
     } else if (!begin_reading(w, next, error)) {
         return false;
     }
-    for (; next < w->document.sections; next++)
-        if (!read_section(w, next, error)) {
-            w->result->seconds = spent(w);
-            if (error->kind == ERROR_INTERRUPTED)
-                error_set(error, ERROR_INTERRUPTED,
-                          "interrupted in section %lld of %lld; the state at token %lld is kept: "
-                          "read it again to go on from there",
-                          (long long)next + 1, (long long)w->document.sections,
-                          (long long)w->last_kept);
-            return false;
-        }
+    bool ok = true;
+    for (; ok && next < w->document.sections; next += ok)
+        ok = read_section(w, next, error);
+    if (!end_keeping(w, ok, error)) {
+        w->result->seconds = spent(w);
+        if (error->kind == ERROR_INTERRUPTED)
+            error_set(error, ERROR_INTERRUPTED,
+                      "interrupted in section %lld of %lld; the state at token %lld is kept: "
+                      "read it again to go on from there",
+                      (long long)next + 1, (long long)w->document.sections,
+                      (long long)w->last_kept);
+        return false;
+    }
     if (tokenizer_left_out(w->session->model->tokenizer))
         session_note(w->session, "some characters of this document have no token in the model's "
                                  "vocabulary: the model did not see them");
@@ -526,10 +631,11 @@ static bool read_on(struct walk *w, struct error *error)
     return true;
 }
 
+/* `early`: more of it is to come, and nothing is announced. */
 static bool read_document(struct session *session, const struct reading_options *options,
-                          struct reading_result *result, struct error *error)
+                          bool early, struct reading_result *result, struct error *error)
 {
-    struct walk w = {.session = session, .options = options, .result = result};
+    struct walk w = {.session = session, .options = options, .result = result, .early = early};
     if (!library_get_document(session->library, result->document, &w.document, error))
         return false;
     result->sections = w.document.sections;
@@ -542,8 +648,14 @@ static bool read_document(struct session *session, const struct reading_options 
         w.state = ok ? state_new(&session->model->shape, error) : NULL;
         if (ok && !w.text)
             ok = error_out_of_memory(error);
+        if (ok && w.state && forward_snapshots(session->forward))
+            ok = (w.keeping = keeping_new(session, error)) != NULL;
         ok = ok && w.state && read_on(&w, error);
     }
+    keeping_free(w.keeping);
+    for (size_t i = 0; i < w.waiting_count; i++)
+        buffer_free(&w.waiting[i].surprise);
+    free(w.waiting);
     library_document_free(&w.document);
     library_reading_free(&w.reading);
     state_free(w.state);
@@ -553,19 +665,55 @@ static bool read_document(struct session *session, const struct reading_options 
     return ok;
 }
 
+/* Reading while the rest of the text is still to come. */
+struct early {
+    struct session *session;
+    const struct reading_options *options;
+    int64_t tokens_read;
+    double seconds;
+    bool over; /* it failed once */
+};
+
+/* What fails here, such as a model that is missing, fails again when all of the text is
+ * there: that it gets there comes first. */
+static bool read_early(void *context, int64_t document, struct error *error)
+{
+    struct early *early = context;
+    struct reading_result pass = {.document = document};
+    if (early->over || early->options->text_only)
+        return true;
+    bool ok = read_document(early->session, early->options, true, &pass, error);
+    early->tokens_read += pass.tokens_read;
+    early->seconds += pass.seconds;
+    early->over = !ok;
+    return ok || error->kind != ERROR_INTERRUPTED;
+}
+
 /* One look at the files, from text to the last state. *lease is kept for the next. */
 static bool read_files(struct session *session, const struct reading_options *options,
-                       const struct ingest_options *ingest, struct lease **lease,
+                       struct ingest_options *ingest, struct lease **lease,
                        struct reading_result *result, struct error *error)
 {
     struct ingest_result taken;
-    if (!ingest_run(session, ingest, &taken, error))
+    struct early early = {.session = session, .options = options};
+    ingest->meanwhile = read_early;
+    ingest->meanwhile_context = &early;
+    bool taken_in = ingest_run(session, ingest, &taken, error);
+    if (!taken_in)
         return false;
     *lease = taken.lease;
     result->document = taken.document;
     if (!taken.changed && result->followed)
         return true;
-    return read_document(session, options, result, error);
+    if (!read_document(session, options, false, result, error))
+        return false;
+    if (early.tokens_read > 0) {
+        result->tokens_read += early.tokens_read;
+        result->seconds += early.seconds;
+        result->resumed_at = 0;
+        result->was_complete = false;
+    }
+    return true;
 }
 
 static bool read_once(struct session *session, const struct reading_options *options,
@@ -632,7 +780,7 @@ static bool read_stored(struct session *session, const struct reading_options *o
                      "there are read",
                      document.name, (long long)document.sections);
     library_document_free(&document);
-    return any && read_document(session, options, result, error);
+    return any && read_document(session, options, false, result, error);
 }
 
 static bool read_known(struct session *session, const struct reading_options *options,

@@ -193,6 +193,11 @@ bool session_pause(struct session *session, struct error *error)
     return !session_cancelled(session) || error_set(error, ERROR_INTERRUPTED, "interrupted");
 }
 
+const char *session_backend(const struct session *session)
+{
+    return forward_backend(session->forward);
+}
+
 /* --- events ---------------------------------------------------------------------- */
 
 bool session_cancelled(const struct session *session)

@@ -90,6 +90,9 @@ void session_watch(struct session *session, const atomic_bool *cancel);
 bool session_take_document(struct session *session, int64_t document, struct lease **lease,
                            struct error *error) WARN_UNUSED;
 
+/* Where the model computes: "cpu" or "cuda". */
+const char *session_backend(const struct session *session);
+
 void session_note(struct session *session, const char *format, ...) PRINTF_LIKE(2, 3);
 void session_progress(struct session *session, const struct event_progress *progress);
 void session_emit(struct session *session, const struct event *event);

@@ -33,6 +33,23 @@ static double mebibytes(int64_t bytes)
     return (double)bytes / (1 << 20);
 }
 
+void upkeep_thinned(struct session *session, int64_t budget, const struct states_freed *freed)
+{
+    if (freed->states > 0 && !session->thinned)
+        session_note(session,
+                     "the states take more than their budget of %.1f MiB: those that save the "
+                     "least reading are removed (`--budget` or `budget =` in the configuration "
+                     "file sets another)",
+                     mebibytes(budget));
+    session->thinned = session->thinned || freed->states > 0;
+    if (freed->left > budget && !session->over)
+        session_note(session,
+                     "the budget of %.1f MiB is less than the last states of the readings take "
+                     "(%.1f MiB): these are kept",
+                     mebibytes(budget), mebibytes(freed->left));
+    session->over = session->over || freed->left > budget;
+}
+
 bool upkeep_thin(struct session *session, struct error *error)
 {
     int64_t budget;
@@ -40,19 +57,7 @@ bool upkeep_thin(struct session *session, struct error *error)
     if (!upkeep_budget(session, &budget, error) ||
         !states_thin(session->states, budget, &freed, error))
         return false;
-    if (freed.states > 0 && !session->thinned)
-        session_note(session,
-                     "the states take more than their budget of %.1f MiB: those that save the "
-                     "least reading are removed (`--budget` or `budget =` in the configuration "
-                     "file sets another)",
-                     mebibytes(budget));
-    session->thinned = session->thinned || freed.states > 0;
-    if (freed.left > budget && !session->over)
-        session_note(session,
-                     "the budget of %.1f MiB is less than the last states of the readings take "
-                     "(%.1f MiB): these are kept",
-                     mebibytes(budget), mebibytes(freed.left));
-    session->over = session->over || freed.left > budget;
+    upkeep_thinned(session, budget, &freed);
     return true;
 }
 

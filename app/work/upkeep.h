@@ -14,6 +14,9 @@ bool upkeep_budget(struct session *session, int64_t *budget, struct error *error
  * more than the budget, and says so in a note, once a session. */
 bool upkeep_thin(struct session *session, struct error *error) WARN_UNUSED;
 
+/* The note of upkeep_thin, for who has thinned by states_thin. */
+void upkeep_thinned(struct session *session, int64_t budget, const struct states_freed *freed);
+
 /* What `tidemark gc` does: removes the states that no document, text, model or
  * version of this program fits any more, then thins the rest to the budget. */
 struct upkeep_collection {

@@ -1,22 +1,25 @@
 /* avx2_decode.c: the product for one generated token in each of several lanes.
  *
- * Bound by reading and unpacking the weights. Scales are factored out of the sums
- * over a chunk of 32 weights: for each output and lane
+ * Bound by reading and unpacking the weights. Packed weights are not spread out from
+ * bytes to words: each becomes a float where it stands in its word (avx2_weights.h, "in
+ * place"), and the activations of a chunk of 32 columns are laid out once a call to
+ * suit, x_j being columns j, 4 + j, ... 28 + j. Then, for each output and lane,
  *
- *     group = q0 x0 + q1 x1 + q2 x2 + q3 x3        (vectors of 8 columns)
- *     sum = sum + scale group - min (x0 + x1 + x2 + x3)
+ *     with mins      w_j = scale 2^(-8 j) q_j - min         (the weight's own bits)
+ *                    sum = sum + w0 x0 + w1 x1 + w2 x2 + w3 x3
+ *     without        group = q0 x0 + q1 x1 + q2 x2 + q3 x3  (x times 2^-24, q 2^24)
+ *                    sum = sum + scale group
  *
- * so that a weight costs its unpacking and one multiply-add. What a min is
- * multiplied with is the same for all outputs and computed once a call.
+ * A power of two costs no bits, but of activations below 2^-102, which nothing sees.
  *
- * A chunk is unpacked once for up to four lanes, or once each for four outputs of
- * one lane. An output's sum is one vector of 8 partial sums over the chunks in
- * order, folded at the end by one fixed tree, so that a lane's bits do not depend
- * on its neighbours. */
+ * A chunk is unpacked once for up to eight lanes, or once each for four outputs of one
+ * lane. An output's sum is one vector of 8 partial sums over the chunks in order,
+ * folded at the end by one fixed tree, so that a lane's bits do not depend on its
+ * neighbours. */
 #include "kernels/x86/avx2.h"
 #include "kernels/x86/avx2_weights.h"
 
-enum { OUTPUTS = 4, LANES = 4 };
+enum { OUTPUTS = 4, LANES = 8 };
 
 /* The next outputs' rows: four short streams in one page are not what the
  * processor's own prefetcher looks for. Reading beyond the matrix is harmless. */
@@ -26,83 +29,123 @@ AVX2_INLINE void prefetch(const unsigned char *at, size_t bytes)
         _mm_prefetch((const char *)at + i, _MM_HINT_T0);
 }
 
-/* For each chunk of 32 columns the sum of its four vectors: [columns / 4]. */
-static void sum_chunks(float *sums, const float *x, size_t columns)
+/* --- activations ------------------------------------------------------------------- */
+
+/* x_j[i] = x[4 i + j] */
+AVX2_INLINE void lay_chunk(__m256 out[4], const float *x)
 {
-    for (size_t k = 0; k + 32 <= columns; k += 32) {
-        __m256 low = _mm256_add_ps(_mm256_loadu_ps(x + k), _mm256_loadu_ps(x + k + 8));
-        __m256 high = _mm256_add_ps(_mm256_loadu_ps(x + k + 16), _mm256_loadu_ps(x + k + 24));
-        _mm256_storeu_ps(sums + k / 4, _mm256_add_ps(low, high));
+    __m256 r[4], t[4];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) /* rows i and 4 + i of 8 rows x 4 columns */
+        r[i] = _mm256_set_m128(_mm_loadu_ps(x + 16 + 4 * i), _mm_loadu_ps(x + 4 * i));
+    t[0] = _mm256_unpacklo_ps(r[0], r[1]);
+    t[1] = _mm256_unpackhi_ps(r[0], r[1]);
+    t[2] = _mm256_unpacklo_ps(r[2], r[3]);
+    t[3] = _mm256_unpackhi_ps(r[2], r[3]);
+    out[0] = _mm256_shuffle_ps(t[0], t[2], _MM_SHUFFLE(1, 0, 1, 0));
+    out[1] = _mm256_shuffle_ps(t[0], t[2], _MM_SHUFFLE(3, 2, 3, 2));
+    out[2] = _mm256_shuffle_ps(t[1], t[3], _MM_SHUFFLE(1, 0, 1, 0));
+    out[3] = _mm256_shuffle_ps(t[1], t[3], _MM_SHUFFLE(3, 2, 3, 2));
+}
+
+static void lay_out(float *laid, enum blocks_type type, const float *x, size_t columns)
+{
+    const __m256 place = _mm256_set1_ps(avx2_has_min(type) ? 1 : 0x1p-24f);
+    for (size_t k = 0; k < columns; k += 32) {
+        __m256 v[4];
+        lay_chunk(v, x + k);
+        for (int j = 0; j < 4; j++)
+            _mm256_storeu_ps(laid + k + 8 * j, _mm256_mul_ps(v[j], place));
     }
 }
 
-/* One unpacked chunk onto the sum of one lane. */
-AVX2_INLINE __m256 add_chunk(enum blocks_type type, __m256 sum, const __m256 q[4],
-                             const struct avx2_scales *scales, int chunk, const float *x,
-                             const float *x_sum)
+/* --- products ---------------------------------------------------------------------- */
+
+/* One unpacked chunk onto the sum of one lane; scale: of its quants, where they are not
+ * the weights. */
+AVX2_INLINE __m256 add_chunk(bool weights, __m256 sum, const __m256 q[4], __m256 scale,
+                             const float *x)
 {
     __m256 x0 = _mm256_loadu_ps(x), x1 = _mm256_loadu_ps(x + 8);
     __m256 x2 = _mm256_loadu_ps(x + 16), x3 = _mm256_loadu_ps(x + 24);
-    if (avx2_is_plain(type)) {
-        sum = _mm256_fmadd_ps(q[0], x0, sum);
-        sum = _mm256_fmadd_ps(q[1], x1, sum);
-        sum = _mm256_fmadd_ps(q[2], x2, sum);
-        return _mm256_fmadd_ps(q[3], x3, sum);
-    }
-    __m256 group = _mm256_fmadd_ps(q[1], x1, _mm256_mul_ps(q[0], x0));
-    if (type == BLOCKS_Q6_K) { /* two scales a chunk */
-        sum = _mm256_fmadd_ps(avx2_scale(type, scales, chunk, 0), group, sum);
-        group = _mm256_fmadd_ps(q[3], x3, _mm256_mul_ps(q[2], x2));
-        return _mm256_fmadd_ps(avx2_scale(type, scales, chunk, 2), group, sum);
-    }
-    group = _mm256_fmadd_ps(q[3], x3, _mm256_fmadd_ps(q[2], x2, group));
-    sum = _mm256_fmadd_ps(avx2_scale(type, scales, chunk, 0), group, sum);
-    if (avx2_has_min(type))
-        sum = _mm256_fnmadd_ps(avx2_min(scales, chunk), _mm256_loadu_ps(x_sum), sum);
-    return sum;
+    __m256 group = _mm256_mul_ps(q[0], x0);
+    group = _mm256_fmadd_ps(q[1], x1, group);
+    group = _mm256_fmadd_ps(q[2], x2, group);
+    group = _mm256_fmadd_ps(q[3], x3, group);
+    return weights ? _mm256_add_ps(sum, group) : _mm256_fmadd_ps(scale, group, sum);
 }
 
+/* The scales of the block at hand. Not a local of the loop: the compiler would copy such
+ * an array float by float before it broadcasts from it. */
+struct block {
+    struct avx2_scales scales;
+    struct avx2_places places;
+};
+
 struct lanes {
-    float *y; /* of the first output */
-    const float *x, *x_sums;
+    float *y;       /* of the first output */
+    const float *x; /* [.][x_stride]: for the plain types as given, else laid out */
     size_t y_stride, x_stride, columns;
     bool add;
+    struct block *blocks; /* [OUTPUTS] */
 };
+
+/* Weights, or quants and their scale. */
+AVX2_INLINE void unpack(enum blocks_type type, const unsigned char *bytes, int chunk,
+                        const struct block *block, __m256 q[4], __m256 *scale)
+{
+    *scale = _mm256_setzero_ps();
+    if (avx2_is_plain(type)) {
+        avx2_quants(type, bytes, chunk, q);
+    } else if (avx2_has_min(type)) {
+        avx2_min_places(type, bytes, chunk, &block->scales, &block->places, q);
+    } else {
+        avx2_signed_places(type, bytes, chunk, q);
+        *scale = avx2_chunk_scale(type, &block->scales, chunk);
+    }
+}
 
 /* R outputs whose rows begin at `row`, row_bytes apart, for L lanes. */
 AVX2_INLINE void outputs(enum blocks_type type, const size_t R, const size_t L,
-                         const struct lanes *lanes, size_t j, const unsigned char *row,
+                         const struct lanes *given, size_t j, const unsigned char *row,
                          size_t row_bytes)
 {
+    const struct lanes own = *given, *lanes = &own; /* so that no store may change it */
     const size_t chunks = (size_t)avx2_block_chunks(type), block_columns = 32 * chunks;
-    const size_t columns = lanes->columns, sums_stride = columns / 4;
+    const size_t columns = lanes->columns;
+    struct block *blocks = lanes->blocks;
+    const bool weights = avx2_is_plain(type) || avx2_has_min(type);
     __m256 sum[OUTPUTS][LANES];
 #pragma GCC unroll 4
     for (size_t r = 0; r < R; r++)
-#pragma GCC unroll 4
+#pragma GCC unroll 8
         for (size_t lane = 0; lane < L; lane++)
             sum[r][lane] = _mm256_setzero_ps();
     size_t k = 0;
     for (; k + block_columns <= columns; k += block_columns, row += avx2_block_bytes(type)) {
-        struct avx2_scales scales[OUTPUTS];
 #pragma GCC unroll 4
         for (size_t r = 0; r < R; r++) {
             prefetch(row + (r + R) * row_bytes, avx2_block_bytes(type));
-            avx2_scales(type, row + r * row_bytes, &scales[r]);
+            avx2_scales(type, row + r * row_bytes, &blocks[r].scales);
+            if (avx2_has_min(type))
+                avx2_place_scales(type, &blocks[r].scales, &blocks[r].places);
         }
+        /* From memory one load broadcasts; what the compiler remembers of the stores it
+         * would take apart with two shuffles a number. */
+        __asm__ volatile("" : "+m"(*(struct block(*)[OUTPUTS])blocks));
 #pragma GCC unroll 8
-        for (int chunk = 0; chunk < (int)chunks; chunk++)
+        for (int chunk = 0; chunk < (int)chunks; chunk++) {
+            const float *x = lanes->x + k + 32 * (size_t)chunk;
 #pragma GCC unroll 4
             for (size_t r = 0; r < R; r++) {
-                const size_t at = k + 32 * (size_t)chunk;
-                __m256 q[4];
-                avx2_quants(type, row + r * row_bytes, chunk, q);
-#pragma GCC unroll 4
+                __m256 q[4], scale;
+                unpack(type, row + r * row_bytes, chunk, &blocks[r], q, &scale);
+#pragma GCC unroll 8
                 for (size_t lane = 0; lane < L; lane++)
-                    sum[r][lane] = add_chunk(type, sum[r][lane], q, &scales[r], chunk,
-                                             lanes->x + lane * lanes->x_stride + at,
-                                             lanes->x_sums + lane * sums_stride + at / 4);
+                    sum[r][lane] =
+                        add_chunk(weights, sum[r][lane], q, scale, x + lane * lanes->x_stride);
             }
+        }
     }
     for (const size_t bytes = avx2_block_bytes(type) / 32; avx2_is_plain(type) && k < columns;
          k += 8, row += 8 * bytes) {
@@ -117,7 +160,7 @@ AVX2_INLINE void outputs(enum blocks_type type, const size_t R, const size_t L,
     }
 #pragma GCC unroll 4
     for (size_t r = 0; r < R; r++)
-#pragma GCC unroll 4
+#pragma GCC unroll 8
         for (size_t lane = 0; lane < L; lane++) {
             float *out = &lanes->y[lane * lanes->y_stride + j + r], total = avx2_sum(sum[r][lane]);
             *out = lanes->add ? *out + total : total;
@@ -139,14 +182,18 @@ AVX2_INLINE void all_outputs(enum blocks_type type, const size_t L, const struct
 AVX2_INLINE void some_lanes(enum blocks_type type, size_t L, const struct lanes *lanes,
                             const struct matrix *w, size_t first, size_t count)
 {
-    if (L == LANES)
-        all_outputs(type, LANES, lanes, w, first, count);
+    if (L == 8)
+        all_outputs(type, 8, lanes, w, first, count);
+    else if (L == 4)
+        all_outputs(type, 4, lanes, w, first, count);
+    else if (L == 2)
+        all_outputs(type, 2, lanes, w, first, count);
     else
         all_outputs(type, 1, lanes, w, first, count);
 }
 
-static void typed(size_t L, const struct lanes *lanes, const struct matrix *w, size_t first,
-                  size_t count)
+__attribute__((noinline)) static void typed(size_t L, const struct lanes *lanes,
+                                            const struct matrix *w, size_t first, size_t count)
 {
     switch (w->type) {
     case BLOCKS_F32:
@@ -184,18 +231,29 @@ static void typed(size_t L, const struct lanes *lanes, const struct matrix *w, s
     }
 }
 
+/* Lays the lanes out as this type wants them, and works up to eight at a time. */
 void avx2_decode_matmul(float *y, size_t y_stride, const struct matrix *w, size_t first,
                         size_t count, const float *x, size_t x_stride, size_t rows, bool add,
                         float *scratch)
 {
-    while (rows) {
-        size_t L = rows >= LANES ? LANES : 1;
-        for (size_t lane = 0; lane < L && avx2_has_min(w->type); lane++)
-            sum_chunks(scratch + lane * (w->columns / 4), x + lane * x_stride, w->columns);
-        struct lanes lanes = {y, x, scratch, y_stride, x_stride, w->columns, add};
+    const bool plain = avx2_is_plain(w->type);
+    struct block blocks[OUTPUTS];
+    struct lanes lanes = {.y = y,
+                          .x = x,
+                          .y_stride = y_stride,
+                          .x_stride = x_stride,
+                          .columns = w->columns,
+                          .add = add,
+                          .blocks = blocks};
+    for (size_t L; rows; rows -= L, x += L * x_stride, lanes.y += L * y_stride) {
+        L = rows >= 8 ? 8 : rows >= 4 ? 4 : rows >= 2 ? 2 : 1;
+        lanes.x = x;
+        if (!plain) {
+            lanes.x_stride = w->columns;
+            for (size_t lane = 0; lane < L; lane++)
+                lay_out(scratch + lane * lanes.x_stride, w->type, x + lane * x_stride, w->columns);
+            lanes.x = scratch;
+        }
         typed(L, &lanes, w, first, count);
-        rows -= L;
-        x += L * x_stride;
-        y += L * y_stride;
     }
 }

@@ -45,7 +45,7 @@ float avx2_sum_exp(float *top, const float *x, size_t size)
 
 const struct kernels levels_avx2 = {
     .name = "avx2",
-    .revision = 1,
+    .revision = 2,
     .prefill_matmul = avx2_prefill_matmul,
     .decode_matmul = avx2_decode_matmul,
     .rms_norm = avx2_rms_norm,

@@ -18,7 +18,8 @@
 #include <stdbool.h>
 #include <string.h>
 
-/* In memory, from where one broadcast each fetches them. */
+/* In memory, from where one broadcast each fetches them. (By value: the compiler keeps an
+ * address for every broadcast that is given one.) */
 struct avx2_scales {
     float scale[16]; /* Q6_K: of 16 weights each; Q4_K, Q5_K: of 32; else one */
     float min[8];
@@ -140,12 +141,25 @@ AVX2_INLINE void avx2_scales(enum blocks_type type, const unsigned char *block,
 AVX2_INLINE __m256 avx2_scale(enum blocks_type type, const struct avx2_scales *scales, int chunk,
                               int i)
 {
-    return _mm256_broadcast_ss(&scales->scale[type == BLOCKS_Q6_K ? 2 * chunk + i / 2 : chunk]);
+    return _mm256_set1_ps(scales->scale[type == BLOCKS_Q6_K ? 2 * chunk + i / 2 : chunk]);
+}
+
+/* The scale of each weight that avx2_signed_places puts into a lane: of Q6_K, whose first 16
+ * weights lie in the lower lanes, two. */
+AVX2_INLINE __m256 avx2_chunk_scale(enum blocks_type type, const struct avx2_scales *scales,
+                                    int chunk)
+{
+    if (type != BLOCKS_Q6_K)
+        return avx2_scale(type, scales, chunk, 0);
+    double two;
+    memcpy(&two, &scales->scale[2 * chunk], sizeof two);
+    return _mm256_permutevar_ps(_mm256_castpd_ps(_mm256_set1_pd(two)),
+                                _mm256_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1));
 }
 
 AVX2_INLINE __m256 avx2_min(const struct avx2_scales *scales, int chunk)
 {
-    return _mm256_broadcast_ss(&scales->min[chunk]);
+    return _mm256_set1_ps(scales->min[chunk]);
 }
 
 /* --- quants -------------------------------------------------------------------------- */
@@ -170,7 +184,19 @@ AVX2_INLINE __m256i avx2_fifth_bits(const unsigned char *word)
     return _mm256_and_si256(set, _mm256_set1_epi8(16));
 }
 
-/* 32 signed bytes. */
+/* What is subtracted from a type's stored quants. */
+AVX2_INLINE int avx2_bias(enum blocks_type type)
+{
+    return type == BLOCKS_Q4_0 ? 8 : type == BLOCKS_Q5_0 ? 16 : type == BLOCKS_Q6_K ? 32 : 0;
+}
+
+AVX2_INLINE bool avx2_has_nibbles_only(enum blocks_type type)
+{
+    return type == BLOCKS_Q4_0 || type == BLOCKS_Q4_K;
+}
+
+/* The 32 quants of a chunk in the file's own numbers, a byte each in order: signed for
+ * Q8_0, else from 0. Of Q4_0 and Q4_K the low four bits of each byte only. */
 AVX2_INLINE __m256i avx2_bytes(enum blocks_type type, const unsigned char *block, int chunk)
 {
     const __m256i fifteen = _mm256_set1_epi8(15);
@@ -178,40 +204,50 @@ AVX2_INLINE __m256i avx2_bytes(enum blocks_type type, const unsigned char *block
     case BLOCKS_Q8_0:
         return avx2_load32(block + 2);
     case BLOCKS_Q4_0:
-        return _mm256_sub_epi8(avx2_two_nibbles(avx2_load16(block + 2)), _mm256_set1_epi8(8));
+        return _mm256_srlv_epi32(_mm256_broadcastsi128_si256(avx2_load16(block + 2)),
+                                 _mm256_setr_epi32(0, 0, 0, 0, 4, 4, 4, 4));
     case BLOCKS_Q5_0:
-        return _mm256_sub_epi8(
-            _mm256_or_si256(avx2_two_nibbles(avx2_load16(block + 6)), avx2_fifth_bits(block + 2)),
-            _mm256_set1_epi8(16));
+        return _mm256_or_si256(avx2_two_nibbles(avx2_load16(block + 6)),
+                               avx2_fifth_bits(block + 2));
     case BLOCKS_Q5_1:
         return _mm256_or_si256(avx2_two_nibbles(avx2_load16(block + 8)),
                                avx2_fifth_bits(block + 4));
     case BLOCKS_Q4_K: {
         __m256i q = avx2_load32(block + 16 + chunk / 2 * 32);
-        return _mm256_and_si256(chunk % 2 ? _mm256_srli_epi16(q, 4) : q, fifteen);
+        return chunk % 2 ? _mm256_srli_epi32(q, 4) : q;
     }
     case BLOCKS_Q5_K: {
-        __m256i q = avx2_load32(block + 48 + chunk / 2 * 32);
-        __m256i bit = _mm256_set1_epi8((char)(1 << chunk));
-        __m256i set = _mm256_cmpeq_epi8(_mm256_and_si256(avx2_load32(block + 16), bit), bit);
-        q = _mm256_and_si256(chunk % 2 ? _mm256_srli_epi16(q, 4) : q, fifteen);
-        return _mm256_or_si256(q, _mm256_and_si256(set, _mm256_set1_epi8(16)));
+        __m256i q = avx2_load32(block + 48 + chunk / 2 * 32), fifth = avx2_load32(block + 16);
+        fifth = chunk < 4 ? _mm256_slli_epi32(fifth, 4 - chunk)
+                          : _mm256_srli_epi32(fifth, chunk < 4 ? 0 : chunk - 4);
+        q = _mm256_and_si256(chunk % 2 ? _mm256_srli_epi32(q, 4) : q, fifteen);
+        return _mm256_or_si256(q, _mm256_and_si256(fifth, _mm256_set1_epi8(16)));
     }
     case BLOCKS_Q6_K: {
         int half = chunk / 4, quarter = chunk % 4;
         __m256i low = avx2_load32(block + 64 * half + 32 * (quarter % 2));
         __m256i high = avx2_load32(block + 128 + 32 * half);
-        low = _mm256_and_si256(quarter < 2 ? low : _mm256_srli_epi16(low, 4), fifteen);
-        high = quarter == 0   ? _mm256_slli_epi16(high, 4)
-               : quarter == 1 ? _mm256_slli_epi16(high, 2)
+        low = _mm256_and_si256(quarter < 2 ? low : _mm256_srli_epi32(low, 4), fifteen);
+        high = quarter == 0   ? _mm256_slli_epi32(high, 4)
+               : quarter == 1 ? _mm256_slli_epi32(high, 2)
                : quarter == 2 ? high
-                              : _mm256_srli_epi16(high, 2);
-        high = _mm256_and_si256(high, _mm256_set1_epi8(0x30));
-        return _mm256_sub_epi8(_mm256_or_si256(low, high), _mm256_set1_epi8(32));
+                              : _mm256_srli_epi32(high, 2);
+        return _mm256_or_si256(low, _mm256_and_si256(high, _mm256_set1_epi8(0x30)));
     }
     default:
         return _mm256_setzero_si256();
     }
+}
+
+/* The quants proper: without other bits, the bias subtracted. */
+AVX2_INLINE __m256i avx2_signed_bytes(enum blocks_type type, const unsigned char *block, int chunk)
+{
+    __m256i bytes = avx2_bytes(type, block, chunk);
+    if (avx2_has_nibbles_only(type))
+        bytes = _mm256_and_si256(bytes, _mm256_set1_epi8(15));
+    if (avx2_bias(type))
+        bytes = _mm256_sub_epi8(bytes, _mm256_set1_epi8((char)avx2_bias(type)));
+    return bytes;
 }
 
 /* 8 plain weights. */
@@ -233,8 +269,8 @@ AVX2_INLINE __m256 avx2_ragged(enum blocks_type type, const unsigned char *at, s
     return avx2_plain(type, copy);
 }
 
-/* The chunk's quants as floats; `block` is where its block (for plain types: the
- * chunk itself) begins. */
+/* The chunk's quants as floats in order; `block` is where its block (for plain types:
+ * the chunk itself) begins. */
 AVX2_INLINE void avx2_quants(enum blocks_type type, const unsigned char *block, int chunk,
                              __m256 q[4])
 {
@@ -244,12 +280,65 @@ AVX2_INLINE void avx2_quants(enum blocks_type type, const unsigned char *block, 
             q[i] = avx2_plain(type, block + (size_t)i * avx2_block_bytes(type) / 4);
         return;
     }
-    __m256i bytes = avx2_bytes(type, block, chunk);
+    __m256i bytes = avx2_signed_bytes(type, block, chunk);
     __m128i low = _mm256_castsi256_si128(bytes), high = _mm256_extracti128_si256(bytes, 1);
     q[0] = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(low));
     q[1] = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(low, 8)));
     q[2] = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(high));
     q[3] = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(high, 8)));
+}
+
+/* --- in place ------------------------------------------------------------------------- */
+
+/* A chunk in the order that comes cheapest: byte j of word i, which is column 4 i + j,
+ * goes to lane i of vector j, and becomes a number where it stands in its word, a power
+ * of two too large: one mask and one conversion.
+ *
+ * Without mins: q[j] holds 2^24 (quant - bias), signed bytes moved to the word's top. */
+AVX2_INLINE void avx2_signed_places(enum blocks_type type, const unsigned char *block, int chunk,
+                                    __m256 q[4])
+{
+    const __m256i top = _mm256_set1_epi32((int)0xFF000000);
+    __m256i bytes = avx2_signed_bytes(type, block, chunk);
+    q[0] = _mm256_cvtepi32_ps(_mm256_slli_epi32(bytes, 24));
+    q[1] = _mm256_cvtepi32_ps(_mm256_and_si256(_mm256_slli_epi32(bytes, 16), top));
+    q[2] = _mm256_cvtepi32_ps(_mm256_and_si256(_mm256_slli_epi32(bytes, 8), top));
+    q[3] = _mm256_cvtepi32_ps(_mm256_and_si256(bytes, top));
+}
+
+/* For types with mins: 2^(-8 j) scale. */
+struct avx2_places {
+    float scale[4][8];
+};
+
+AVX2_INLINE void avx2_place_scales(enum blocks_type type, const struct avx2_scales *scales,
+                                   struct avx2_places *places)
+{
+    if (type == BLOCKS_Q5_1) {
+        for (int j = 0; j < 4; j++)
+            places->scale[j][0] = scales->scale[0] / (float)(1 << 8 * j);
+        return;
+    }
+    __m256 scale = _mm256_loadu_ps(scales->scale);
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; j++)
+        _mm256_storeu_ps(places->scale[j],
+                         _mm256_mul_ps(scale, _mm256_set1_ps(1 / (float)(1 << 8 * j))));
+}
+
+/* With mins: the weights themselves. scale quant has at most 22 significant bits, so
+ * that the multiply-add rounds once where blocks_to_float() does. */
+AVX2_INLINE void avx2_min_places(enum blocks_type type, const unsigned char *block, int chunk,
+                                 const struct avx2_scales *scales, const struct avx2_places *places,
+                                 __m256 w[4])
+{
+    const int mask = avx2_has_nibbles_only(type) ? 15 : 31;
+    __m256i bytes = avx2_bytes(type, block, chunk);
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; j++)
+        w[j] = _mm256_fmsub_ps(
+            _mm256_cvtepi32_ps(_mm256_and_si256(bytes, _mm256_set1_epi32(mask << 8 * j))),
+            _mm256_set1_ps(places->scale[j][chunk]), avx2_min(scales, chunk));
 }
 
 #endif

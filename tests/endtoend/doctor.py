@@ -73,7 +73,7 @@ class Doctor(harness.Test):
     def test_all_is_well(self):
         user = self.tiny_home()
         checks = self.examine(user)
-        for name in ("terminal", "locale", "encodings", "processor", "cores", "configuration",
+        for name in ("terminal", "locale", "encodings", "formats", "processor", "cores", "configuration",
                      "model", "memory", "library folder", "disk", "disk space", "library.db",
                      "states.db", "clock"):
             self.assertIn(name, checks)

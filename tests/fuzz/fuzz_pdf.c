@@ -10,9 +10,11 @@
 enum { PAGES = 3, LINES_MOST = 60 };
 
 static const char *const words[] = {
-    "1.2 Title",  "of the", "- item", "(a) item", "[3] A note", "hyphen-", "word",
-    "12",         "xii",    "Head",   "A\tB",     "1 . . . . 9", "",       "CHAPTER",
-    "TWENTY-ONE", "\xE6\xBC\xA2\xE5\xAD\x97", "\xC2\xAD", "end.",
+    "1.2 Title",  "of the",  "- item",     "(a) item",
+    "[3] A note", "hyphen-", "word",       "12",
+    "xii",        "Head",    "A\tB",       "1 . . . . 9",
+    "",           "CHAPTER", "TWENTY-ONE", "\xE6\xBC\xA2\xE5\xAD\x97",
+    "\xC2\xAD",   "end.",
 };
 
 static void fill(struct pdf_page *page, struct harness_input *input, size_t number)

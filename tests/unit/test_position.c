@@ -91,6 +91,35 @@ static void has_the_documented_bytes(void **state)
     position_map_free(map);
 }
 
+static void names_places(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    struct buffer bytes = {0};
+    struct position position;
+    struct position_place place = {POSITION_PAGE, "xiv", 3};
+    struct position_map *map = position_map_new();
+    assert_non_null(map);
+    assert_true(position_map_place(map, &place, &error));
+    assert_true(position_map_add(map, 10, 10, (struct position){0, 1, 14}, &error));
+    place = (struct position_place){POSITION_FILE, "a.xhtml", 7};
+    assert_true(position_map_place(map, &place, &error));
+    assert_true(position_map_add(map, 5, 5, (struct position){10, 1, 15}, &error));
+    assert_true(position_map_encode(map, &bytes, &error));
+    assert_true(position_find_place(&position, &place, bytes.data, bytes.size, 9, &error));
+    assert_int_equal(place.unit, POSITION_PAGE);
+    assert_memory_equal(place.name, "xiv", 3);
+    assert_int_equal(place.size, 3);
+    assert_int_equal(position.page, 14);
+    assert_true(position_find_place(&position, &place, bytes.data, bytes.size, 10, &error));
+    assert_int_equal(place.unit, POSITION_FILE);
+    assert_memory_equal(place.name, "a.xhtml", 7);
+    assert_int_equal(position.byte, 10);
+    assert_int_equal(position.page, 15);
+    position_map_free(map);
+    buffer_free(&bytes);
+}
+
 static void refuses_broken_maps(void **state)
 {
     (void)state;
@@ -99,7 +128,11 @@ static void refuses_broken_maps(void **state)
         size_t size;
     } broken[] = {
         {"", 0},                                                      /* no run */
-        {"\0", 1},                                                    /* a run of nothing */
+        {"\0", 1},                                                    /* a place of nothing */
+        {"\0\x01\0", 3},                                              /* no run behind it */
+        {"\0\0\0\x04", 4},                                            /* of no unit */
+        {"\0\x03\0\x04", 4},                                          /* of an unknown one */
+        {"\0\x01\x04\x04", 4},                                        /* a name cut short */
         {"\x80", 1},                                                  /* cut in the head */
         {"\x05", 1},                                                  /* no source */
         {"\x06", 1},                                                  /* no gap */
@@ -183,8 +216,11 @@ static void survives_random_bytes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(finds_each_kind_of_run), cmocka_unit_test(has_the_documented_bytes),
-        cmocka_unit_test(refuses_broken_maps),    cmocka_unit_test(finds_all_of_random_maps),
+        cmocka_unit_test(finds_each_kind_of_run),
+        cmocka_unit_test(has_the_documented_bytes),
+        cmocka_unit_test(names_places),
+        cmocka_unit_test(refuses_broken_maps),
+        cmocka_unit_test(finds_all_of_random_maps),
         cmocka_unit_test(survives_random_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

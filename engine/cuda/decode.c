@@ -1,0 +1,114 @@
+/* decode.c: generated tokens by the kernel that is made for them (kernels/cuda/token.cu). */
+#include "engine/cuda/forward_cuda.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+bool cuda_decode_new(struct forward *f, struct error *error)
+{
+    static const char doing[] = "preparing to generate";
+    const struct model_shape *shape = &f->model->shape;
+    size_t bytes = shape->layers * sizeof *f->token_layers;
+    char why[256];
+    if (f->precise || getenv("TIDEMARK_CUDA_PREFILL_ONLY"))
+        return true;
+    if (!cuda_check(cudaMalloc((void **)&f->token_layers, bytes), doing, error) ||
+        !cuda_check(cudaMemcpy(f->token_layers, f->layers, bytes, cudaMemcpyHostToDevice), doing,
+                    error) ||
+        !cuda_check(cudaMalloc((void **)&f->token_lanes, sizeof *f->token_lanes), doing, error) ||
+        !cuda_check(
+            cudaHostAlloc((void **)&f->host_lanes, sizeof *f->host_lanes, cudaHostAllocDefault),
+            doing, error))
+        return false;
+    const struct token_model model = {
+        .layers = f->token_layers,
+        .layer_count = (uint32_t)shape->layers,
+        .embedding = (uint32_t)shape->embedding,
+        .vocabulary = (uint32_t)shape->vocabulary,
+        .shape = f->shape,
+        .embedding_matrix = f->embedding,
+        .output = f->output,
+        .output_norm = f->output_norm,
+        .epsilon = shape->epsilon,
+        .state_logits = state_bytes(shape) / sizeof(float) - shape->vocabulary,
+    };
+    f->token = token_new(&model, why); /* NULL: the prefill kernels do it */
+    return true;
+}
+
+void cuda_decode_free(struct forward *f)
+{
+    token_free(f->token);
+    cudaFree(f->token_layers);
+    cudaFree(f->token_lanes);
+    cudaFreeHost(f->host_lanes);
+}
+
+/* --- a step -------------------------------------------------------------------------- */
+
+struct spread {
+    struct state *const *states;
+    const float *logits;
+    size_t vocabulary;
+};
+
+static void spread_item(void *context, size_t item, unsigned worker)
+{
+    const struct spread *s = context;
+    (void)worker;
+    memcpy(s->states[item]->logits, s->logits + item * s->vocabulary,
+           s->vocabulary * sizeof *s->logits);
+}
+
+static bool step(struct forward *f, struct state *const *states, const int32_t *tokens,
+                 uint32_t count, struct error *error)
+{
+    static const char doing[] = "generating";
+    struct token_lanes *lanes = f->host_lanes;
+    size_t vocabulary = f->model->shape.vocabulary;
+    for (uint32_t i = 0; i < count; i++) {
+        struct cuda_mirror *mirror = cuda_mirror_of(f, states[i], error);
+        if (!mirror)
+            return false;
+        lanes->states[i] = mirror->data;
+        lanes->tokens[i] = tokens[i];
+    }
+    for (uint32_t i = 0; i < count; i++)
+        states[i]->ahead = true;
+    if (!cuda_check(cudaMemcpyAsync(f->token_lanes, lanes, sizeof *lanes, cudaMemcpyHostToDevice,
+                                    f->stream),
+                    doing, error) ||
+        !cuda_check(token_run(f->token, f->token_lanes, count, f->stream), doing, error) ||
+        !cuda_check(cudaMemcpyAsync(f->host_logits, token_logits(f->token),
+                                    count * vocabulary * sizeof(float), cudaMemcpyDeviceToHost,
+                                    f->stream),
+                    doing, error) ||
+        !cuda_check(cudaStreamSynchronize(f->stream), doing, error))
+        return false;
+    struct spread spread = {states, f->host_logits, vocabulary};
+    if (count == 1)
+        spread_item(&spread, 0, 0);
+    else if (!pool_run(f->pool, spread_item, &spread, count))
+        return error_set(error, ERROR_INTERRUPTED, "interrupted");
+    return true;
+}
+
+static void nothing(void *context, size_t item, unsigned worker)
+{
+    (void)context;
+    (void)item;
+    (void)worker;
+}
+
+bool cuda_decode(struct forward *f, struct state *const *states, const int32_t *tokens,
+                 size_t lanes, struct error *error)
+{
+    for (size_t at = 0; at < lanes; at += TOKEN_LANES) {
+        size_t count = lanes - at < TOKEN_LANES ? lanes - at : TOKEN_LANES;
+        if (!pool_run(f->pool, nothing, NULL, 1))
+            return error_set(error, ERROR_INTERRUPTED, "interrupted");
+        if (!step(f, states + at, tokens + at, (uint32_t)count, error))
+            return false;
+    }
+    return true;
+}

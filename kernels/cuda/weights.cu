@@ -1,0 +1,316 @@
+/* weights.cu: weights on their way into the device, and out of their tiles again. */
+#include "kernels/cuda/device.h"
+#include "kernels/cuda/packed.cuh"
+
+#include <cassert>
+
+/* Calls f<TYPE>(...) for the type of a packed matrix. */
+#define FOR_TYPE(type, call)                                                                       \
+    switch (type) {                                                                                \
+    case BLOCKS_Q4_0:                                                                              \
+        call(BLOCKS_Q4_0);                                                                         \
+        break;                                                                                     \
+    case BLOCKS_Q5_0:                                                                              \
+        call(BLOCKS_Q5_0);                                                                         \
+        break;                                                                                     \
+    case BLOCKS_Q5_1:                                                                              \
+        call(BLOCKS_Q5_1);                                                                         \
+        break;                                                                                     \
+    case BLOCKS_Q8_0:                                                                              \
+        call(BLOCKS_Q8_0);                                                                         \
+        break;                                                                                     \
+    case BLOCKS_Q4_K:                                                                              \
+        call(BLOCKS_Q4_K);                                                                         \
+        break;                                                                                     \
+    case BLOCKS_Q5_K:                                                                              \
+        call(BLOCKS_Q5_K);                                                                         \
+        break;                                                                                     \
+    case BLOCKS_Q6_K:                                                                              \
+        call(BLOCKS_Q6_K);                                                                         \
+        break;                                                                                     \
+    default:                                                                                       \
+        assert(!"a type that is not packed");                                                      \
+    }
+
+uint32_t device_round_up(uint32_t value, uint32_t multiple)
+{
+    return (value + multiple - 1) / multiple * multiple;
+}
+
+static size_t tile_bytes(int type)
+{
+#define TILE(TYPE) return packed<TYPE>::tile
+    switch (type) {
+    case BLOCKS_Q4_0:
+        TILE(BLOCKS_Q4_0);
+    case BLOCKS_Q5_0:
+        TILE(BLOCKS_Q5_0);
+    case BLOCKS_Q5_1:
+        TILE(BLOCKS_Q5_1);
+    case BLOCKS_Q8_0:
+        TILE(BLOCKS_Q8_0);
+    case BLOCKS_Q4_K:
+        TILE(BLOCKS_Q4_K);
+    case BLOCKS_Q5_K:
+        TILE(BLOCKS_Q5_K);
+    case BLOCKS_Q6_K:
+        TILE(BLOCKS_Q6_K);
+    default:
+        return 0;
+    }
+#undef TILE
+}
+
+size_t device_matrix_bytes(int form, int type, uint32_t outputs, uint32_t columns)
+{
+    size_t rows = device_round_up(outputs, 16), padded = device_round_up(columns, 256);
+    if (form == DEVICE_PACKED)
+        return rows / 16 * (padded / 256) * tile_bytes(type);
+    return rows * padded * (form == DEVICE_F32 ? sizeof(float) : sizeof(__nv_bfloat16));
+}
+
+/* --- from the file's blocks ------------------------------------------------------- */
+
+/* The quant of a column as the file stores it. */
+template <int TYPE> __device__ int raw_quant(const uint8_t *row, uint32_t column)
+{
+    if constexpr (packed<TYPE>::k) {
+        constexpr int bytes = TYPE == BLOCKS_Q4_K ? 144 : 176, at = TYPE == BLOCKS_Q4_K ? 16 : 48;
+        const uint8_t *block = row + (size_t)(column / 256) * bytes;
+        int group = column % 256 / 32, i = column % 32;
+        int byte = block[at + group / 2 * 32 + i];
+        int q = group % 2 ? byte >> 4 : byte & 15;
+        return TYPE == BLOCKS_Q5_K ? q | (block[16 + i] >> group & 1) << 4 : q;
+    } else if constexpr (packed<TYPE>::six) {
+        const uint8_t *block = row + (size_t)(column / 256) * 210;
+        int group = column % 256 / 32, i = column % 32, half = group / 4, quarter = group % 4;
+        int byte = block[64 * half + 32 * (quarter % 2) + i];
+        int low = quarter < 2 ? byte & 15 : byte >> 4;
+        return low | (block[128 + 32 * half + i] >> 2 * quarter & 3) << 4;
+    } else if constexpr (packed<TYPE>::bytes) {
+        return *(const int8_t *)(row + (size_t)(column / 32) * 34 + 2 + column % 32);
+    } else {
+        constexpr int bytes = TYPE == BLOCKS_Q4_0 ? 18 : TYPE == BLOCKS_Q5_0 ? 22 : 24;
+        constexpr int at = bytes - 16;
+        const uint8_t *block = row + (size_t)(column / 32) * bytes;
+        int i = column % 32, byte = block[at + i % 16];
+        int q = i < 16 ? byte & 15 : byte >> 4;
+        return packed<TYPE>::five ? q | (block[at - 4 + i / 8] >> i % 8 & 1) << 4 : q;
+    }
+}
+
+/* The scales of one row of a tile. */
+template <int TYPE>
+__device__ void pack_scales(uint8_t *tile, const uint8_t *row, uint32_t column, int r,
+                            uint32_t columns)
+{
+    uint8_t *s = tile + packed<TYPE>::scales;
+    if constexpr (packed<TYPE>::k) {
+        const uint8_t *block = row + (size_t)(column / 256) * (TYPE == BLOCKS_Q4_K ? 144 : 176);
+        const uint8_t *p = block + 4;
+        for (int i = 0; i < 4; i++) {
+            s[r * 16 + 2 * i] = p[i] & 63;
+            s[r * 16 + 2 * i + 1] = p[i + 4] & 63;
+            s[r * 16 + 2 * (i + 4)] = (p[i + 8] & 15) | p[i] >> 6 << 4;
+            s[r * 16 + 2 * (i + 4) + 1] = p[i + 8] >> 4 | p[i + 4] >> 6 << 4;
+        }
+        for (int i = 0; i < 4; i++)
+            s[256 + r * 4 + i] = block[i];
+    } else if constexpr (packed<TYPE>::six) {
+        const uint8_t *block = row + (size_t)(column / 256) * 210;
+        for (int i = 0; i < 16; i++)
+            s[r * 16 + i] = block[192 + i];
+        s[256 + r * 2] = block[208];
+        s[256 + r * 2 + 1] = block[209];
+    } else {
+        constexpr int bytes = TYPE == BLOCKS_Q8_0   ? 34
+                              : TYPE == BLOCKS_Q4_0 ? 18
+                              : TYPE == BLOCKS_Q5_0 ? 22
+                                                    : 24;
+        constexpr int size = TYPE == BLOCKS_Q5_1 ? 4 : 2;
+        for (uint32_t group = 0; group < 8 && column + group * 32 < columns; group++)
+            for (int i = 0; i < size; i++)
+                s[(r * 8 + group) * size + i] = row[(size_t)(column / 32 + group) * bytes + i];
+    }
+}
+
+/* One tile a block of 512 threads; the tile was filled with zeros before. */
+template <int TYPE>
+__global__ void pack(uint8_t *out, const uint8_t *raw, size_t row_bytes, uint32_t outputs,
+                     uint32_t columns, uint32_t column_tiles)
+{
+    __shared__ int8_t quants[16][256];
+    const uint32_t row0 = blockIdx.y * 16, column0 = blockIdx.x * 256;
+    uint8_t *tile = out + ((size_t)blockIdx.y * column_tiles + blockIdx.x) * packed<TYPE>::tile;
+    for (uint32_t i = threadIdx.x; i < 16 * 256; i += blockDim.x) {
+        uint32_t r = row0 + i / 256, c = column0 + i % 256;
+        quants[i / 256][i % 256] = r < outputs && c < columns
+                                       ? (int8_t)raw_quant<TYPE>(raw + r * row_bytes, c)
+                                       : (int8_t)0;
+    }
+    if (threadIdx.x < 16 && row0 + threadIdx.x < outputs)
+        pack_scales<TYPE>(tile, raw + (row0 + threadIdx.x) * row_bytes, column0, threadIdx.x,
+                          columns);
+    __syncthreads();
+    const int lane = threadIdx.x % 32, chunk = threadIdx.x / 32 % 8, upper = threadIdx.x / 256;
+    const int8_t *q = &quants[lane / 4 + 8 * upper][chunk * 32 + lane % 4 * 8];
+    if constexpr (packed<TYPE>::bytes) {
+        for (int i = 0; i < 8; i++)
+            tile[(chunk * 32 + lane) * 16 + 8 * upper + i] = (uint8_t)q[i];
+        return;
+    }
+    uint32_t *words = (uint32_t *)tile;
+    uint32_t low = 0;
+    for (int i = 0; i < 8; i++)
+        low |= (uint32_t)(q[i] & 15) << 4 * (i / 2 + (i % 2) * 4);
+    words[((chunk / 2) * 32 + lane) * 4 + (chunk % 2) * 2 + upper] = low;
+    uint32_t *high = (uint32_t *)(tile + packed<TYPE>::quants);
+    if (packed<TYPE>::five && chunk % 2 == 0 && !upper) {
+        uint32_t w = 0;
+        for (int next = 0; next < 2; next++)
+            for (int up = 0; up < 2; up++)
+                for (int i = 0; i < 8; i++)
+                    w |= (uint32_t)(q[up * 8 * 256 + next * 32 + i] >> 4 & 1)
+                         << (next * 8 + up * 4 + i / 2 + (i % 2) * 16);
+        high[lane * 4 + chunk / 2] = w;
+    }
+    if (packed<TYPE>::six && !upper) {
+        uint32_t w = 0;
+        for (int up = 0; up < 2; up++)
+            for (int i = 0; i < 8; i++)
+                w |= (uint32_t)(q[up * 8 * 256 + i] >> 4 & 3)
+                     << (up * 8 + 2 * (i / 2) + (i % 2) * 16);
+        high[((chunk / 4) * 32 + lane) * 4 + chunk % 4] = w;
+    }
+}
+
+__device__ float plain_weight(const uint8_t *row, int type, uint32_t column)
+{
+    if (type == BLOCKS_F32)
+        return ((const float *)row)[column];
+    uint16_t bits = ((const uint16_t *)row)[column];
+    return type == BLOCKS_F16 ? packed_half(bits) : __uint_as_float((uint32_t)bits << 16);
+}
+
+__global__ void convert_plain(void *out, bool precise, const uint8_t *raw, int type,
+                              size_t row_bytes, uint32_t outputs, uint32_t columns, uint32_t padded)
+{
+    size_t row = blockIdx.y;
+    for (uint32_t c = blockIdx.x * blockDim.x + threadIdx.x; c < padded;
+         c += gridDim.x * blockDim.x) {
+        float w = row < outputs && c < columns ? plain_weight(raw + row * row_bytes, type, c) : 0;
+        if (precise)
+            ((float *)out)[row * padded + c] = w;
+        else
+            ((__nv_bfloat16 *)out)[row * padded + c] = __float2bfloat16_rn(w);
+    }
+}
+
+void device_matrix_load(const struct device_matrix *m, const void *raw, int raw_type,
+                        size_t raw_row_bytes, uint32_t first, uint32_t count, cudaStream_t stream)
+{
+    const uint8_t *bytes = (const uint8_t *)raw;
+    uint32_t rows = device_round_up(count, 16), tiles = m->padded / 256;
+    if (m->form != DEVICE_PACKED) {
+        bool precise = m->form == DEVICE_F32;
+        uint8_t *out = (uint8_t *)m->data + (size_t)first * m->padded * (precise ? 4 : 2);
+        for (uint32_t at = 0; at < rows; at += 32768) { /* of a grid's y at most */
+            uint32_t some = rows - at < 32768 ? rows - at : 32768;
+            convert_plain<<<dim3((m->padded + 255) / 256, some), 256, 0, stream>>>(
+                out + (size_t)at * m->padded * (precise ? 4 : 2), precise,
+                bytes + at * raw_row_bytes, raw_type, raw_row_bytes, count > at ? count - at : 0,
+                m->columns, m->padded);
+        }
+        return;
+    }
+    uint8_t *out = (uint8_t *)m->data + (size_t)(first / 16) * tiles * tile_bytes(m->type);
+    cudaMemsetAsync(out, 0, (size_t)(rows / 16) * tiles * tile_bytes(m->type), stream);
+#define PACK(TYPE)                                                                                 \
+    pack<TYPE><<<dim3(tiles, rows / 16), 512, 0, stream>>>(out, bytes, raw_row_bytes, count,       \
+                                                           m->columns, tiles)
+    FOR_TYPE(m->type, PACK)
+#undef PACK
+}
+
+/* --- out of the tiles -------------------------------------------------------------- */
+
+/* A block of 8 warps takes one tile, a warp one chunk. */
+template <int TYPE, typename T>
+__global__ void unpack(T *out, const uint8_t *tiles, uint32_t column_tiles, uint32_t padded)
+{
+    const uint8_t *tile =
+        tiles + ((size_t)blockIdx.y * column_tiles + blockIdx.x) * packed<TYPE>::tile;
+    const int lane = threadIdx.x % 32, chunk = threadIdx.x / 32;
+#pragma unroll
+    for (int upper = 0; upper < 2; upper++) {
+        float w[8];
+        packed_weights<TYPE>(w, tile, lane, chunk, upper);
+        size_t row = (size_t)blockIdx.y * 16 + lane / 4 + 8 * upper;
+        T *at = out + row * padded + blockIdx.x * 256 + chunk * 32 + lane % 4 * 8;
+        if constexpr (sizeof(T) == 2) {
+            __nv_bfloat162 pairs[4];
+            for (int i = 0; i < 4; i++)
+                pairs[i] = __floats2bfloat162_rn(w[2 * i], w[2 * i + 1]);
+            *(uint4 *)at = *(const uint4 *)pairs;
+        } else {
+            ((float4 *)at)[0] = make_float4(w[0], w[1], w[2], w[3]);
+            ((float4 *)at)[1] = make_float4(w[4], w[5], w[6], w[7]);
+        }
+    }
+}
+
+void device_unpack(void *out, bool precise, const struct device_matrix *m, uint32_t first,
+                   uint32_t count, cudaStream_t stream)
+{
+    uint32_t tiles = m->padded / 256;
+    dim3 grid(tiles, device_round_up(count, 16) / 16);
+    const uint8_t *from =
+        (const uint8_t *)m->data + (size_t)(first / 16) * tiles * tile_bytes(m->type);
+#define UNPACK(TYPE)                                                                               \
+    if (precise)                                                                                   \
+        unpack<TYPE><<<grid, 256, 0, stream>>>((float *)out, from, tiles, m->padded);              \
+    else                                                                                           \
+        unpack<TYPE><<<grid, 256, 0, stream>>>((__nv_bfloat16 *)out, from, tiles, m->padded)
+    FOR_TYPE(m->type, UNPACK)
+#undef UNPACK
+}
+
+template <int TYPE>
+__global__ void embed_packed(float *x, uint32_t x_stride, const uint8_t *tiles,
+                             uint32_t column_tiles, uint32_t columns, const int32_t *tokens)
+{
+    uint32_t row = (uint32_t)tokens[blockIdx.x];
+    for (uint32_t k = threadIdx.x; k * 8 < columns; k += blockDim.x) {
+        const uint8_t *tile =
+            tiles + ((size_t)(row / 16) * column_tiles + k / 32) * packed<TYPE>::tile;
+        float w[8];
+        packed_weights<TYPE>(w, tile, (int)(row % 8 * 4 + k % 4), (int)(k % 32 / 4), row % 16 >= 8);
+        for (uint32_t i = 0; i < 8 && k * 8 + i < columns; i++)
+            x[(size_t)blockIdx.x * x_stride + k * 8 + i] = w[i];
+    }
+}
+
+__global__ void embed_plain(float *x, uint32_t x_stride, const void *data, bool precise,
+                            uint32_t padded, uint32_t columns, const int32_t *tokens)
+{
+    size_t row = (size_t)tokens[blockIdx.x] * padded;
+    for (uint32_t c = threadIdx.x; c < columns; c += blockDim.x)
+        x[(size_t)blockIdx.x * x_stride + c] =
+            precise ? ((const float *)data)[row + c]
+                    : __bfloat162float(((const __nv_bfloat16 *)data)[row + c]);
+}
+
+void device_embed(float *x, uint32_t x_stride, const struct device_matrix *m, const int32_t *tokens,
+                  uint32_t rows, cudaStream_t stream)
+{
+    if (m->form != DEVICE_PACKED) {
+        embed_plain<<<rows, 256, 0, stream>>>(x, x_stride, m->data, m->form == DEVICE_F32,
+                                              m->padded, m->columns, tokens);
+        return;
+    }
+#define EMBED(TYPE)                                                                                \
+    embed_packed<TYPE><<<rows, 128, 0, stream>>>(x, x_stride, (const uint8_t *)m->data,            \
+                                                 m->padded / 256, m->columns, tokens)
+    FOR_TYPE(m->type, EMBED)
+#undef EMBED
+}
