@@ -126,6 +126,7 @@ struct options {
     bool own_words, chapter;
 
     int64_t rounds;
+    bool sweep;
 
     const char *script;
     bool no_read;

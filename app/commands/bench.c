@@ -2,6 +2,7 @@
 #include "app/commands/commands.h"
 #include "app/work/listing.h"
 #include "app/work/measuring.h"
+#include "app/work/sweeping.h"
 #include "base/clock.h"
 #include "base/quantity.h"
 
@@ -105,8 +106,67 @@ static void print_text(struct output *out, const struct bench_job *job)
     output_rows(out, &table);
 }
 
+/* --- the sweep ------------------------------------------------------------------------ */
+
+struct sweep_job {
+    struct listing_model model;
+    const char *backend;
+    struct sweeping_point points[64];
+    size_t count;
+};
+
+static void take_point(void *context, const struct sweeping_point *point)
+{
+    struct sweep_job *job = context;
+    if (job->count < sizeof job->points / sizeof job->points[0])
+        job->points[job->count++] = *point;
+}
+
+static bool run_sweep(struct session *session, void *context, struct error *error)
+{
+    struct sweep_job *job = context;
+    if (!listing_model(session, &job->model, error))
+        return false;
+    job->backend = session_backend(session);
+    return sweeping_run(session, take_point, job, error);
+}
+
+static void print_point(struct output *out, const struct sweep_job *job,
+                        const struct sweeping_point *point, bool json)
+{
+    const char *doing = point->generating ? "generating" : "reading";
+    char tokens[QUANTITY_SIZE], rate[QUANTITY_SIZE], memory[QUANTITY_SIZE];
+    if (json) {
+        output_json(out, json_pack("{s:o, s:s, s:s, s:s, s:I, s:o, s:o}", "model",
+                                   output_json_text(job->model.name), "weights", job->model.weights,
+                                   "backend", job->backend, "doing", doing, "tokens",
+                                   (json_int_t)point->tokens, "tokens_per_s",
+                                   output_json_real(point->tokens_per_second, true), "memory_bytes",
+                                   output_json_real(point->memory, true)));
+        return;
+    }
+    output_format(out, "%-10s %10s tokens  %10s tokens/s  %s\n", doing,
+                  quantity_count(tokens, point->tokens),
+                  quantity_rate(rate, point->tokens_per_second),
+                  quantity_bytes(memory, (int64_t)point->memory));
+}
+
+static int sweep_run(const struct options *options)
+{
+    struct command command;
+    struct sweep_job job = {.count = 0};
+    struct error error = {0};
+    if (command_open(&command, options, &error) && command_do(&command, run_sweep, &job, &error))
+        for (size_t i = 0; i < job.count; i++)
+            print_point(&command.out, &job, &job.points[i], options->json);
+    listing_model_free(&job.model);
+    return command_close(&command, &error);
+}
+
 int bench_run(const struct options *options)
 {
+    if (options->sweep)
+        return sweep_run(options);
     struct command command;
     struct bench_job job = {.rounds = (unsigned)options->rounds};
     struct error error = {0};

@@ -54,16 +54,14 @@ __device__ __forceinline__ void grid_barrier(uint32_t *counter, uint32_t &target
     target += gridDim.x;
     __syncthreads();
     if (threadIdx.x == 0) {
-        __threadfence();
-        asm volatile("red.release.gpu.global.add.u32 [%0], 1;" ::"l"(counter) : "memory");
         uint32_t seen;
+        asm volatile("red.release.gpu.global.add.u32 [%0], 1;" ::"l"(counter) : "memory");
         do {
             asm volatile("ld.acquire.gpu.global.u32 %0, [%1];"
                          : "=r"(seen)
                          : "l"(counter)
                          : "memory");
         } while ((int32_t)(seen - target) < 0);
-        __threadfence();
     }
     __syncthreads();
 }
@@ -547,7 +545,8 @@ __device__ __forceinline__ void load_layer(token_shared<NT> &shared,
             ((const uint32_t *)&model.layers[index])[threadIdx.x];
 }
 
-enum { PREFETCH_IN = 320 << 10, PREFETCH_OUT = 224 << 10, PREFETCH_OUTPUT = 320 << 10 };
+/* Bytes a block has fetched ahead: all blocks' together are well below the L2's size. */
+enum { PREFETCH_IN = 112 << 10, PREFETCH_OUT = 96 << 10, PREFETCH_OUTPUT = 112 << 10 };
 
 template <int NT>
 __global__ void __launch_bounds__(THREADS, 1)
@@ -596,8 +595,7 @@ __global__ void __launch_bounds__(THREADS, 1)
                     w.xc[(size_t)n * w.inner_stride + row] = __float2bfloat16_rn(
                         convolve(tail, value, layer.conv_weight, layer.conv_bias, row, s));
                 });
-        prefetch(layer.x, 64 << 10);
-        prefetch(layer.dt, 64 << 10);
+        prefetch(layer.dt, 32 << 10);
         prefetch(layer.out, PREFETCH_OUT);
         grid_barrier(w.barrier, target);
 
