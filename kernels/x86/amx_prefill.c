@@ -19,8 +19,7 @@
 enum {
     SIDE = 16,
     ROW_BYTES = 64,
-    INNER = 12, /* steps whose activations, 2 x INNER KiB, stay in the first-level cache */
-    AHEAD = 2,  /* steps; beyond the panel this is harmless */
+    INNER = 24, /* steps; sums are stored and taken up again after so many */
 };
 
 /* The sums of a tile: where they lie in y, or in `ragged` while some of its rows or
@@ -59,14 +58,6 @@ static void put_back(const struct sums *sums, size_t y_stride)
         memcpy(sums->y + r * y_stride, sums->at + r * SIDE, sums->outputs * sizeof *sums->y);
 }
 
-/* One tile's lines into the first-level cache. */
-AMX_INLINE void prefetch(const uint16_t *tile)
-{
-#pragma GCC unroll 16
-    for (size_t line = 0; line < SIDE; line++)
-        _mm_prefetch((const char *)(tile + 32 * line), _MM_HINT_T0);
-}
-
 /* R x N tiles of sums, each 1 or 2. The tiles' numbers must be constants. Each factor is
  * loaded for the next step as soon as it has been used, so that loading hides behind the
  * products in between. (The last step loads the first one's again.) */
@@ -96,9 +87,6 @@ AMX_INLINE void block(const int R, const int N, const struct sums sums[4], const
     }
     for (size_t i = 1; i <= steps; i++) {
         size_t next = (i < steps ? i : 0) * BF16_TILE;
-        prefetch(b0 + (i + AHEAD) * BF16_TILE);
-        if (N > 1)
-            prefetch(b1 + (i + AHEAD) * BF16_TILE);
         _tile_dpbf16ps(0, 4, 6);
         if (N > 1)
             _tile_dpbf16ps(1, 4, 7);
