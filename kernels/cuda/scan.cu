@@ -3,15 +3,19 @@
  *
  * Time is serial, D x S recurrences are not: 131,072 for Falcon-Mamba-7B. A block takes
  * CH channels of one segment, four threads a channel, S / 4 states in each one's registers
- * for the whole stretch. It goes through time in tiles of 32 rows:
+ * for the whole stretch, and as many threads that feed them. It goes through time in tiles
+ * of 32 rows, in two buffers:
  *
- *   1. every thread makes delta, delta x, skip x and the gate of eight neighbouring
- *      channels of a row, from 16-byte loads that were begun a tile earlier;
- *   2. every thread steps its states through the 32 rows: a product, a 2^x, a product and
- *      two fused multiply-adds a state; of these only h = decay h + ... waits for the step
- *      before. The four partial sums of four steps are put together in one go: three
- *      shuffles for four rows;
- *   3. y times gate is written, 16 bytes a thread.
+ *   - a feeding thread makes delta, delta x, skip x and the gate of eight neighbouring
+ *     channels of a row of the next tile, from 16-byte loads that were begun a tile
+ *     earlier, and writes y times gate of the last one;
+ *   - a walking thread steps its states through the 32 rows: a product, a 2^x, a product
+ *     and two fused multiply-adds a state; of these only h = decay h + ... waits for the
+ *     step before. The partial sums of four steps are put together in one go: three
+ *     shuffles for four rows.
+ *
+ * The one half waits for memory and divides while the other keeps the special function
+ * units busy.
  *
  * A row's sums run over its states in one order, wherever the row lies in a tile. */
 #include "kernels/cuda/device.h"
@@ -45,13 +49,13 @@ template <typename T, int CH, int SPT> struct scanner {
     const struct device_scan &p;
     const struct device_layer_shape &s;
     const struct device_segment segment;
-    scan_shared<CH, SPT> &shared;
-    uint32_t first; /* channel of the block */
+    scan_shared<CH, SPT> *buffers; /* [2] */
+    uint32_t first;                /* channel of the block */
 
     /* The row in a tile and the eight channels that this thread prepares. */
     __device__ uint32_t own_row() const
     {
-        return threadIdx.x / (CH / 8);
+        return threadIdx.x % THREADS / (CH / 8);
     }
     __device__ uint32_t own_channel() const
     {
@@ -69,14 +73,15 @@ template <typename T, int CH, int SPT> struct scanner {
         }
 #pragma unroll
         for (int i = 0; i < BC; i++) {
-            uint32_t at = threadIdx.x + i * THREADS; /* float4 of the tile's B and C */
+            uint32_t at = threadIdx.x % THREADS + i * THREADS; /* float4 of the tile's B and C */
             uint32_t row = at / (2 * S / 4);
             if (row < TILE && t0 + row < segment.count)
                 f.bc[i] = ((const float4 *)p.bc)[(size_t)(segment.row + t0) * (2 * S / 4) + at];
         }
     }
 
-    __device__ void prepare(const fetch_type &f, const float bias[8], const float skip[8])
+    __device__ void prepare(scan_shared<CH, SPT> &shared, const fetch_type &f, const float bias[8],
+                            const float skip[8])
     {
         uint32_t row = own_row(), column = own_channel();
 #pragma unroll
@@ -89,14 +94,15 @@ template <typename T, int CH, int SPT> struct scanner {
         }
 #pragma unroll
         for (int i = 0; i < BC; i++) {
-            uint32_t at = threadIdx.x + i * THREADS;
+            uint32_t at = threadIdx.x % THREADS + i * THREADS;
             if (at < TILE * (2 * S / 4))
                 ((float4 *)shared.bc)[at] = f.bc[i];
         }
     }
 
-    __device__ __forceinline__ float step(float h[SPT], const float a[SPT], uint32_t t,
-                                          uint32_t channel, uint32_t quad) const
+    __device__ __forceinline__ float step(const scan_shared<CH, SPT> &shared, float h[SPT],
+                                          const float a[SPT], uint32_t t, uint32_t channel,
+                                          uint32_t quad) const
     {
         const float2 step = shared.step[t][channel];
         float b[SPT], c[SPT], sum = 0;
@@ -116,14 +122,15 @@ template <typename T, int CH, int SPT> struct scanner {
 
     /* Rows t .. t + 3 of which `rows` are there. */
     template <bool WHOLE>
-    __device__ __forceinline__ void four(float h[SPT], const float a[SPT], uint32_t t,
-                                         uint32_t rows, uint32_t channel, uint32_t quad)
+    __device__ __forceinline__ void four(scan_shared<CH, SPT> &shared, float h[SPT],
+                                         const float a[SPT], uint32_t t, uint32_t rows,
+                                         uint32_t channel, uint32_t quad)
     {
         float sum[4] = {0, 0, 0, 0};
 #pragma unroll
         for (int i = 0; i < 4; i++)
             if (WHOLE || i < rows)
-                sum[i] = step(h, a, t + i, channel, quad);
+                sum[i] = step(shared, h, a, t + i, channel, quad);
         /* Quad q ends with the whole sum of row t + q: (q0 + q1) + (q2 + q3). */
         bool odd = quad & 1, upper = quad & 2;
         float keep0 = odd ? sum[1] : sum[0], keep1 = odd ? sum[3] : sum[2];
@@ -136,7 +143,7 @@ template <typename T, int CH, int SPT> struct scanner {
             shared.y[t + quad][channel] = __fadd_rn(keep, shared.y[t + quad][channel]);
     }
 
-    __device__ void write(uint32_t t0) const
+    __device__ void write(const scan_shared<CH, SPT> &shared, uint32_t t0) const
     {
         uint32_t row = own_row(), column = own_channel(), channel = first + column;
         if (t0 + row >= segment.count || channel >= s.inner)
@@ -167,42 +174,61 @@ template <typename T, int CH, int SPT> struct scanner {
         }
     }
 
-    __device__ void run()
+    /* The upper half of the block: makes tile k + 1 and writes tile k - 1, which lie in the
+     * same buffer, each thread its own rows and channels, while the lower half steps
+     * through tile k. */
+    __device__ void feed()
     {
-        const uint32_t channel = threadIdx.x / QUADS, quad = threadIdx.x % QUADS;
-        const bool mine = first + channel < s.inner;
-        float *state = segment.state + s.layer_offset + first + channel;
-        float h[SPT], a[SPT], bias[8], skip[8];
-#pragma unroll
-        for (int i = 0; i < SPT; i++) {
-            size_t at = (size_t)(quad * SPT + i) * s.inner;
-            h[i] = mine ? state[at] : 0.0f;
-            a[i] = mine ? __fmul_rn(p.a[at + first + channel], MATH_LOG2_E) : 0.0f;
-        }
+        float bias[8], skip[8];
 #pragma unroll
         for (int i = 0; i < 8; i++) {
             uint32_t d = first + own_channel() + i;
             bias[i] = d < s.inner ? p.bias[d] : 0.0f;
             skip[i] = d < s.inner ? p.skip[d] : 0.0f;
         }
-        update_tail();
         fetch_type next = {};
         fetch(next, 0);
-        for (uint32_t t0 = 0; t0 < segment.count; t0 += TILE) {
-            prepare(next, bias, skip);
+        prepare(buffers[0], next, bias, skip);
+        fetch(next, TILE);
+        uint32_t tile = 0;
+        for (uint32_t t0 = 0; t0 < segment.count; t0 += TILE, tile++) {
             __syncthreads();
+            scan_shared<CH, SPT> &other = buffers[(tile + 1) % 2];
+            if (t0 > 0)
+                write(other, t0 - TILE);
             if (t0 + TILE < segment.count)
-                fetch(next, t0 + TILE);
+                prepare(other, next, bias, skip);
+            fetch(next, t0 + 2 * TILE);
+        }
+        __syncthreads();
+        write(buffers[(tile + 1) % 2], (tile - 1) * TILE);
+    }
+
+    __device__ void walk()
+    {
+        const uint32_t channel = threadIdx.x / QUADS, quad = threadIdx.x % QUADS;
+        const bool mine = first + channel < s.inner;
+        float *state = segment.state + s.layer_offset + first + channel;
+        float h[SPT], a[SPT];
+#pragma unroll
+        for (int i = 0; i < SPT; i++) {
+            size_t at = (size_t)(quad * SPT + i) * s.inner;
+            h[i] = mine ? state[at] : 0.0f;
+            a[i] = mine ? __fmul_rn(p.a[at + first + channel], MATH_LOG2_E) : 0.0f;
+        }
+        update_tail();
+        uint32_t tile = 0;
+        for (uint32_t t0 = 0; t0 < segment.count; t0 += TILE, tile++) {
+            __syncthreads();
+            scan_shared<CH, SPT> &shared = buffers[tile % 2];
             uint32_t rows = segment.count - t0 < TILE ? segment.count - t0 : TILE;
             uint32_t t = 0;
             for (; t + 4 <= rows; t += 4)
-                four<true>(h, a, t, 4, channel, quad);
+                four<true>(shared, h, a, t, 4, channel, quad);
             if (t < rows)
-                four<false>(h, a, t, rows - t, channel, quad);
-            __syncthreads();
-            write(t0);
-            __syncthreads();
+                four<false>(shared, h, a, t, rows - t, channel, quad);
         }
+        __syncthreads();
 #pragma unroll
         for (int i = 0; i < SPT; i++)
             if (mine)
@@ -211,13 +237,27 @@ template <typename T, int CH, int SPT> struct scanner {
 };
 
 template <typename T, int CH, int SPT>
-__global__ void __launch_bounds__(CH *QUADS)
-    scan(const struct device_scan p, const struct device_segment *segments,
-         const struct device_layer_shape s)
+__global__ void __launch_bounds__(2 * CH * QUADS)
+    scan(const __grid_constant__ struct device_scan p, const struct device_segment *segments,
+         const __grid_constant__ struct device_layer_shape s)
 {
-    __shared__ scan_shared<CH, SPT> shared;
-    scanner<T, CH, SPT> scanner = {p, s, segments[blockIdx.y], shared, blockIdx.x * CH};
-    scanner.run();
+    extern __shared__ __align__(16) unsigned char memory[];
+    scanner<T, CH, SPT> scanner = {p, s, segments[blockIdx.y], (scan_shared<CH, SPT> *)memory,
+                                   blockIdx.x * CH};
+    if (threadIdx.x < CH * QUADS)
+        scanner.walk();
+    else
+        scanner.feed();
+}
+
+template <typename T, int CH, int SPT>
+static void launch_channels(const struct device_scan *p, const struct device_segment *segments,
+                            uint32_t count, const struct device_layer_shape *s, cudaStream_t stream)
+{
+    const size_t bytes = 2 * sizeof(scan_shared<CH, SPT>);
+    cudaFuncSetAttribute(scan<T, CH, SPT>, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)bytes);
+    scan<T, CH, SPT><<<dim3((s->inner + CH - 1) / CH, count), 2 * CH * QUADS, bytes, stream>>>(
+        *p, segments, *s);
 }
 
 template <typename T, int SPT>
@@ -226,9 +266,9 @@ static void launch(const struct device_scan *p, const struct device_segment *seg
 {
     /* Few channels: smaller blocks, so that more multiprocessors have one. */
     if ((size_t)s->inner * count >= 64 * 100)
-        scan<T, 64, SPT><<<dim3((s->inner + 63) / 64, count), 256, 0, stream>>>(*p, segments, *s);
+        launch_channels<T, 64, SPT>(p, segments, count, s, stream);
     else
-        scan<T, 16, SPT><<<dim3((s->inner + 15) / 16, count), 64, 0, stream>>>(*p, segments, *s);
+        launch_channels<T, 16, SPT>(p, segments, count, s, stream);
 }
 
 template <typename T>
