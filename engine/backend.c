@@ -50,14 +50,30 @@ static void find_module(char path[PATH_MAX + 64])
     *path = '\0';
 }
 
-/* ERROR_NOT_FOUND: there is no module. */
-static forward_module_open *load_module(struct error *error)
+/* What NVIDIA's drivers for Linux, for Windows' Linux and for their small computers show. */
+static bool device_may_be_there(void)
+{
+    static const char *const nodes[] = {"/dev/nvidiactl", "/dev/dxg", "/dev/nvmap"};
+    for (size_t i = 0; i < sizeof nodes / sizeof nodes[0]; i++)
+        if (access(nodes[i], F_OK) == 0)
+            return true;
+    return false;
+}
+
+/* Without a device the module is not loaded unless it is asked for: its libraries are
+ * large, and what they do where something fails is not in our hands.
+ * ERROR_NOT_FOUND: there is no module. */
+static forward_module_open *load_module(enum backend backend, struct error *error)
 {
     char path[PATH_MAX + 64];
     find_module(path);
     if (!*path) {
         error_set(error, ERROR_NOT_FOUND,
                   "this program was installed without " MODULE ", which a GPU needs");
+        return NULL;
+    }
+    if (backend == BACKEND_AUTO && !device_may_be_there()) {
+        error_set(error, ERROR_SYSTEM, "there is no NVIDIA GPU");
         return NULL;
     }
     void *module = dlopen(path, RTLD_NOW | RTLD_LOCAL);
@@ -84,10 +100,10 @@ static forward_module_open *load_module(struct error *error)
 
 /* --- opening --------------------------------------------------------------------- */
 
-static struct forward *open_cuda(const struct model *model, struct pool *pool,
+static struct forward *open_cuda(enum backend backend, const struct model *model, struct pool *pool,
                                  char note[BACKEND_NOTE_SIZE], struct error *error)
 {
-    forward_module_open *open = load_module(error);
+    forward_module_open *open = load_module(backend, error);
     struct forward *forward = open ? open(model, pool, error) : NULL;
     struct forward_device device;
     if (forward && forward_device(forward, &device, NULL))
@@ -103,7 +119,7 @@ struct forward *backend_open(enum backend backend, const struct model *model,
     *plain = backend == BACKEND_CPU;
     snprintf(note, BACKEND_NOTE_SIZE, "computing on the processor");
     if (backend != BACKEND_CPU) {
-        struct forward *forward = open_cuda(model, pool, note, &refusal);
+        struct forward *forward = open_cuda(backend, model, pool, note, &refusal);
         if (forward)
             return forward;
         if (backend == BACKEND_CUDA || refusal.kind == ERROR_INTERRUPTED) {
