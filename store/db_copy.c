@@ -184,18 +184,25 @@ bool db_copy(struct db *db, const char *path, struct error *error)
 
 static const char replacing[] = "replace the contents";
 
+/* Once more when it is busy: SQLite says so, too, where it had no memory for a moment. */
+static int step_pages(sqlite3_backup *backup, int pages)
+{
+    int status = sqlite3_backup_step(backup, pages);
+    return (status & 0xFF) == SQLITE_BUSY ? sqlite3_backup_step(backup, pages) : status;
+}
+
 /* The first step takes the write lock and moves no page. */
 static bool step(struct db *db, sqlite3_backup *backup, db_may_replace *may, void *context,
                  bool *go, struct error *error)
 {
-    int status = sqlite3_backup_step(backup, 0);
+    int status = step_pages(backup, 0);
     if (status != SQLITE_OK)
         return db_fail(db, replacing, status, error);
     if (may && !may(context, go, error))
         return false;
     if (!*go)
         return true;
-    status = sqlite3_backup_step(backup, -1);
+    status = step_pages(backup, -1);
     return status == SQLITE_DONE || db_fail(db, replacing, status, error);
 }
 
