@@ -386,7 +386,7 @@ const struct options_entry options_table[] = {
     {.name = "sweep",
      .help = "read a million tokens, generate 130,000, and show pace and memory",
      .detail = "At every power of two, on a GPU the device's memory, else the process's. Each "
-               "of the two parts ends after five minutes at the latest. `scripts/sweep-figure` "
+               "of the two parts ends after 200 seconds at the latest. `scripts/sweep-figure` "
                "makes a picture of it, from --json.",
      .commands = BENCH,
      .offset = AT(sweep)},
