@@ -384,7 +384,7 @@ const struct options_entry options_table[] = {
      .high = 1000},
 
     {.name = "sweep",
-     .help = "read a million tokens, generate 130,000, and show pace and memory",
+     .help = "pace and memory over a million tokens read, 130,000 generated",
      .detail = "At every power of two, on a GPU the device's memory, else the process's. Each "
                "of the two parts ends after 200 seconds at the latest. `scripts/sweep-figure` "
                "makes a picture of it, from --json.",
@@ -435,7 +435,7 @@ const struct options_entry options_table[] = {
     {.name = "backend",
      .argument = "NAME",
      .help = "where to compute: cpu, cuda, auto (default: auto)",
-     .detail = "`auto` is an NVIDIA GPU where one is there and takes the model, else the "
+     .detail = "By `auto`, it is an NVIDIA GPU where one is there and takes the model, else the "
                "processor; what it chose is said on standard error. With --kernels, the "
                "processor computes.",
      .commands = OPTIONS_EVERY,
