@@ -436,9 +436,9 @@ const struct options_entry options_table[] = {
      .high = 1000},
 
     {.name = "sweep",
-     .help = "read a million tokens, generate 130,000, and show pace and memory",
+     .help = "pace and memory over a million tokens read, 130,000 generated",
      .detail = "At every power of two, on a GPU the device's memory, else the process's. Each "
-               "of the two parts ends after five minutes at the latest. `scripts/sweep-figure` "
+               "of the two parts ends after 200 seconds at the latest. `scripts/sweep-figure` "
                "makes a picture of it, from --json.",
      .commands = BENCH,
      .offset = AT(sweep)},

@@ -13,7 +13,7 @@ struct sweeping_point {
 
 /* Reads to 2^20 tokens and generates 2^17, each for SWEEPING_SECONDS at most, and gives a
  * point at every power of two from 1024 on and one at the end. */
-#define SWEEPING_SECONDS 300.0
+#define SWEEPING_SECONDS 200.0
 
 typedef void sweeping_tell(void *context, const struct sweeping_point *point);
 bool sweeping_run(struct session *session, sweeping_tell *tell, void *context,
