@@ -62,7 +62,7 @@ static bool device_may_be_there(void)
 
 /* Without a device the module is not loaded unless it is asked for: its libraries are
  * large, and what they do where something fails is not in our hands.
- * ERROR_NOT_FOUND: there is no module. */
+ * ERROR_NOT_FOUND: there is no module, or surely no device. */
 static forward_module_open *load_module(enum backend backend, struct error *error)
 {
     char path[PATH_MAX + 64];
@@ -73,7 +73,7 @@ static forward_module_open *load_module(enum backend backend, struct error *erro
         return NULL;
     }
     if (backend == BACKEND_AUTO && !device_may_be_there()) {
-        error_set(error, ERROR_SYSTEM, "there is no NVIDIA GPU");
+        error_set(error, ERROR_NOT_FOUND, "there is no NVIDIA GPU");
         return NULL;
     }
     void *module = dlopen(path, RTLD_NOW | RTLD_LOCAL);
