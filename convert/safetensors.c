@@ -160,7 +160,7 @@ bool safetensors_parse(struct safetensors **file, const unsigned char *bytes, ui
 {
     uint64_t length;
     *file = NULL;
-    if (!header_length(bytes, size, path, &length, error))
+    if (!header_length(bytes, available < LENGTH_BYTES ? available : size, path, &length, error))
         return false;
     if (length > available - LENGTH_BYTES)
         return error_set(error, ERROR_MODEL, "%s: its header cannot be read", path);
