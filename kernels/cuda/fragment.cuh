@@ -57,32 +57,22 @@ template <int TYPE> struct fragment {
     using layout = packed<TYPE>;
     const uint8_t *tile;
 
-    /* Chunks 2 pair and 2 pair + 1 as bytes for the tensor cores. */
-    __device__ __forceinline__ void load(uint32_t a[2][4], int pair) const
+    /* A pair of chunks as bytes for the tensor cores. */
+    __device__ static __forceinline__ void unpack(uint32_t a[2][4], const uint4 *quants, uint2 high)
     {
-        const uint32_t lane = threadIdx.x % 32;
-        if constexpr (layout::bytes) {
-#pragma unroll
-            for (int i = 0; i < 2; i++) {
-                const uint4 q = ((const uint4 *)tile)[(2 * pair + i) * 32 + lane];
-                a[i][0] = q.x, a[i][1] = q.z, a[i][2] = q.y, a[i][3] = q.w;
-            }
-            return;
-        }
-        const uint4 q = ((const uint4 *)tile)[pair * 32 + lane];
-        uint32_t high[2] = {0, 0};
-        if constexpr (layout::five)
-            high[0] = high[1] = ((const uint32_t *)(tile + layout::quants))[lane * 4 + pair];
-        if constexpr (layout::six) {
-            const uint2 h =
-                ((const uint2 *)(tile + layout::quants))[(pair / 2 * 32 + lane) * 2 + pair % 2];
-            high[0] = h.x, high[1] = h.y;
-        }
 #pragma unroll
         for (int i = 0; i < 2; i++)
 #pragma unroll
-            for (int r = 0; r < 4; r++)
-                a[i][r] = bytes_of(i ? (r % 2 ? q.w : q.z) : (r % 2 ? q.y : q.x), high[i], i, r);
+            for (int r = 0; r < 4; r++) {
+                if constexpr (layout::bytes) {
+                    const uint4 &q = quants[i];
+                    a[i][r] = r == 0 ? q.x : r == 1 ? q.z : r == 2 ? q.y : q.w;
+                } else {
+                    const uint4 &q = quants[0];
+                    const uint32_t w = i ? (r % 2 ? q.w : q.z) : (r % 2 ? q.y : q.x);
+                    a[i][r] = bytes_of(w, i ? high.y : high.x, i, r);
+                }
+            }
     }
 
     /* Register r of a chunk, which is the second of its pair or not: nibbles, low ones for
@@ -137,7 +127,43 @@ template <int TYPE> struct fragment {
         return __fmaf_rn(256.0f, (float)high, (float)low);
     }
 
-    /* acc[2 n + i] += rows g + 8 i times lane 4 (n0 + n) + t. */
+    /* What a thread reads of a pair of chunks. */
+    template <int PRODUCTS> struct pair_of_chunks {
+        uint4 quants[layout::bytes ? 2 : 1];
+        uint2 high, scale[2];
+        uint2 x[PRODUCTS][2];
+        int2 sums[PRODUCTS];
+    };
+
+    template <int PRODUCTS>
+    __device__ __forceinline__ void read(pair_of_chunks<PRODUCTS> &p, int pair,
+                                         const uint8_t *const *b, const uint8_t *const *mine) const
+    {
+        const uint32_t lane = threadIdx.x % 32;
+        if constexpr (layout::bytes) {
+            p.quants[0] = ((const uint4 *)tile)[2 * pair * 32 + lane];
+            p.quants[1] = ((const uint4 *)tile)[(2 * pair + 1) * 32 + lane];
+        } else {
+            p.quants[0] = ((const uint4 *)tile)[pair * 32 + lane];
+        }
+        if constexpr (layout::five)
+            p.high.x = p.high.y = ((const uint32_t *)(tile + layout::quants))[lane * 4 + pair];
+        if constexpr (layout::six)
+            p.high =
+                ((const uint2 *)(tile + layout::quants))[(pair / 2 * 32 + lane) * 2 + pair % 2];
+        p.scale[0] = scales(0, pair);
+        p.scale[1] = scales(1, pair);
+#pragma unroll
+        for (int n = 0; n < PRODUCTS; n++) {
+            p.x[n][0] = *(const uint2 *)(b[n] + 2 * pair * 32);
+            p.x[n][1] = *(const uint2 *)(b[n] + 2 * pair * 32 + 32);
+            if constexpr (layout::k || TYPE == BLOCKS_Q5_1)
+                p.sums[n] = ((const int2 *)(mine[n] + RECORD_SUMS))[pair];
+        }
+    }
+
+    /* acc[2 n + i] += rows g + 8 i times lane 4 (n0 + n) + t. A loop that stays short: code
+     * has to come from somewhere, too. */
     template <int PRODUCTS>
     __device__ __forceinline__ void multiply(float *acc, const fragment_records &records,
                                              uint32_t n0) const
@@ -146,33 +172,32 @@ template <int TYPE> struct fragment {
         const uint8_t *b[PRODUCTS], *mine[PRODUCTS];
         int all[PRODUCTS][4] = {}, least[PRODUCTS][2] = {};
         float sum[PRODUCTS][2] = {};
+        pair_of_chunks<PRODUCTS> next;
 #pragma unroll
         for (int n = 0; n < PRODUCTS; n++) {
             b[n] = records.of(4 * (n0 + n) + g / 2) + g % 2 * RECORD_LOW + t * 8;
             mine[n] = records.of(4 * (n0 + n) + t);
         }
-#pragma unroll
+        read(next, 0, b, mine);
+#pragma unroll 2
         for (int pair = 0; pair < 4; pair++) {
+            const pair_of_chunks<PRODUCTS> p = next;
+            if (pair < 3)
+                read(next, pair + 1, b, mine);
             uint32_t a[2][4];
-            load(a, pair);
-            const uint2 scale[2] = {scales(0, pair), scales(1, pair)};
+            unpack(a, p.quants, p.high);
 #pragma unroll
-            for (int n = 0; n < PRODUCTS; n++) {
-                int2 chunks = {};
-                if constexpr (layout::k || TYPE == BLOCKS_Q5_1)
-                    chunks = ((const int2 *)(mine[n] + RECORD_SUMS))[pair];
+            for (int n = 0; n < PRODUCTS; n++)
 #pragma unroll
                 for (int c = 0; c < 2; c++) {
-                    const uint2 x = *(const uint2 *)(b[n] + (2 * pair + c) * 32);
-                    const int chunk = c ? chunks.y : chunks.x;
+                    const int chunk = c ? p.sums[n].y : p.sums[n].x;
                     if constexpr (layout::k)
-                        add_k(all[n], least[n], a[c], x, scale, chunk, c);
+                        add_k(all[n], least[n], a[c], p.x[n][c], p.scale, chunk, c);
                     else if constexpr (layout::six)
-                        add_six(all[n], a[c], x, scale, c);
+                        add_six(all[n], a[c], p.x[n][c], p.scale, c);
                     else
-                        add_blocks(sum[n], a[c], x, scale, chunk, c);
+                        add_blocks(sum[n], a[c], p.x[n][c], p.scale, chunk, c);
                 }
-            }
         }
 #pragma unroll
         for (int n = 0; n < PRODUCTS; n++) {

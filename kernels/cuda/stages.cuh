@@ -53,11 +53,11 @@ __device__ __forceinline__ void load_eight(float out[8], const float *x, uint32_
         out[i] = at + i < size ? __ldcg(x + at + i) : 0.0f;
 }
 
-/* records [units] = x normalized and weighted, by all computing threads. What they hold of
- * it is on its way at once: here counts how often memory is waited for. */
-__device__ __forceinline__ void normalize(uint8_t *records, bool integers, const float *x,
-                                          const float *weight, float epsilon, uint32_t size,
-                                          uint32_t units, float *scratch)
+/* records [units], `pitch` bytes apart, = x normalized and weighted, by all computing threads. What
+ * they hold of it is on its way at once: here counts how often memory is waited for. */
+__device__ __forceinline__ void normalize(uint8_t *records, uint32_t pitch, bool integers,
+                                          const float *x, const float *weight, float epsilon,
+                                          uint32_t size, uint32_t units, float *scratch)
 {
     enum { HELD = 2 };
     const uint32_t first = threadIdx.x * 8, stride = THREADS * 8;
@@ -88,7 +88,7 @@ __device__ __forceinline__ void normalize(uint8_t *records, bool integers, const
 #pragma unroll
         for (int i = 0; i < 8; i++)
             v[i] = __fmul_rn(__fmul_rn(v[i], scale), w[i]);
-        record_store(records + unit * RECORD, packed_row(v), integers);
+        record_store(records + (size_t)unit * pitch, packed_row(v), integers);
     };
 #pragma unroll
     for (int k = 0; k < HELD; k++)
@@ -104,8 +104,8 @@ __device__ __forceinline__ void normalize(uint8_t *records, bool integers, const
 /* --- dt, B and C --------------------------------------------------------------------------- */
 
 /* dt's records and bc of one lane from the parts of `x`, by all computing threads. */
-__device__ __forceinline__ void mix(uint8_t *records, bool integers, float *bc, const float *part,
-                                    size_t part_stride, uint32_t parts,
+__device__ __forceinline__ void mix(uint8_t *records, uint32_t pitch, bool integers, float *bc,
+                                    const float *part, size_t part_stride, uint32_t parts,
                                     const struct device_layer_shape &s, uint32_t units,
                                     float *values)
 {
@@ -151,7 +151,7 @@ __device__ __forceinline__ void mix(uint8_t *records, bool integers, float *bc, 
                 uint32_t at = unit * 256 + lane * 8 + i;
                 x[i] = at < s.rank ? __fmul_rn(values[at], scale) : 0.0f;
             }
-            record_store(records + unit * RECORD, packed_row(x), integers);
+            record_store(records + (size_t)unit * pitch, packed_row(x), integers);
         }
     } else {
         for (uint32_t i = lane; i < s.states; i += 32)
@@ -160,6 +160,14 @@ __device__ __forceinline__ void mix(uint8_t *records, bool integers, float *bc, 
 }
 
 /* --- a thread's own numbers, ahead of time --------------------------------------------------- */
+
+__device__ __forceinline__ void stash_copy(void *shared, const void *from)
+{
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"(
+                     (uint32_t)__cvta_generic_to_shared(shared)),
+                 "l"(from)
+                 : "memory");
+}
 
 /* What the first result of a thread will need is fetched to shared memory while a product
  * runs. Others are loaded when their turn comes. */
@@ -170,11 +178,9 @@ struct stash {
 
     __device__ __forceinline__ void fetch(int k, const void *from) const
     {
-        asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"(
-                         (uint32_t)__cvta_generic_to_shared(mine + k * STASH)),
-                     "l"(from)
-                     : "memory");
+        stash_copy(mine + k * STASH, from);
     }
+
     __device__ __forceinline__ float get(int k) const
     {
         return mine[k * STASH];
@@ -185,6 +191,37 @@ __device__ __forceinline__ void stash_wait()
 {
     asm volatile("cp.async.wait_all;" ::: "memory");
 }
+
+/* What nobody else reads before the next token may be written while the grid is waited for:
+ * a barrier waits for all writes before it. One result's at a time. */
+struct late_stores {
+    bool allowed;
+    uint32_t count = 0;
+    float *to = NULL;
+    float values[4] = {};
+
+    __device__ __forceinline__ void flush(uint32_t stride)
+    {
+#pragma unroll
+        for (uint32_t i = 0; i < 4; i++)
+            if (i < count)
+                to[(size_t)i * stride] = values[i];
+        count = 0;
+    }
+    __device__ __forceinline__ void put(float *at, const float *some, uint32_t how_many,
+                                        uint32_t stride)
+    {
+        if (count > 0)
+            flush(stride);
+        to = at;
+        count = how_many;
+#pragma unroll
+        for (uint32_t i = 0; i < 4; i++)
+            values[i] = some[i];
+        if (!allowed)
+            flush(stride);
+    }
+};
 
 /* --- convolution ------------------------------------------------------------------------------ */
 
@@ -233,18 +270,16 @@ __device__ __forceinline__ void conv_fetch(const stash &stash, const float *tail
 
 /* SiLU of the convolution; the tail moves on. */
 __device__ __forceinline__ float conv_step(const conv_numbers &c, float *tail, float x,
-                                           const struct device_layer_shape &s)
+                                           late_stores &late, const struct device_layer_shape &s)
 {
-    float sum = c.bias;
+    float sum = c.bias, moved[4] = {};
 #pragma unroll
     for (int j = 0; j < 3; j++) {
         if (j + 1 < s.taps)
             sum = __fmaf_rn(c.weight[j], c.tail[j], sum);
-        if (j + 2 < s.taps)
-            tail[(size_t)j * s.inner] = c.tail[j + 1 < 3 ? j + 1 : 2];
-        if (j + 2 == s.taps)
-            tail[(size_t)j * s.inner] = x;
+        moved[j] = j + 2 == s.taps ? x : c.tail[j + 1 < 3 ? j + 1 : 2];
     }
+    late.put(tail, moved, s.taps - 1, s.inner);
     float last = s.taps == 4 ? c.weight[3] : s.taps == 3 ? c.weight[2] : c.weight[1];
     return math_silu(__fmaf_rn(last, x, sum));
 }
@@ -306,10 +341,10 @@ __device__ __forceinline__ void scan_fetch(const stash &stash, const float *h,
 /* This quarter of c . h after a step; the states go back to memory. */
 __device__ __forceinline__ float scan_step(const scan_numbers &c, float *h, const float *bc,
                                            float delta, float dx, uint32_t d, uint32_t quarter,
-                                           const struct device_layer_shape &s)
+                                           late_stores &late, const struct device_layer_shape &s)
 {
     const uint32_t each = s.states / 4;
-    float sum = 0;
+    float sum = 0, states[4] = {};
 #pragma unroll
     for (uint32_t i = 0; i < 4; i++) {
         if (i >= each)
@@ -318,8 +353,9 @@ __device__ __forceinline__ float scan_step(const scan_numbers &c, float *h, cons
         const float e = math_exp2(__fmul_rn(delta, __fmul_rn(c.a[i], MATH_LOG2_E)));
         const float state = __fmaf_rn(e, c.h[i], __fmul_rn(dx, bc[at]));
         sum = __fmaf_rn(bc[s.states + at], state, sum);
-        h[(size_t)at * s.inner + d] = state;
+        states[i] = state;
     }
+    late.put(h + (size_t)quarter * each * s.inner + d, states, each, s.inner);
     return sum;
 }
 

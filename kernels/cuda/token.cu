@@ -32,39 +32,45 @@
 enum stage { STAGE_IN, STAGE_X, STAGE_DT, STAGE_OUT, STAGE_LOGITS, STAGES };
 
 enum {
-    FEW = 8,                 /* lanes whose activations a block keeps */
-    SLOT = 18944,            /* bytes of a ring's slot: 8 tiles of Q4_K */
-    SLOT_MANY = 16 * RECORD, /* one tile of BF16 */
-    PIECES = 3,              /* of 256 columns of all lanes */
+    FEW = 8,    /* lanes whose activations a block keeps */
+    PIECES = 3, /* of 256 columns of all lanes */
+    PIECE = TOKEN_LANES * RECORD,
+    SLOT = 18944,   /* bytes that a turn of packed weights may have: 8 tiles of Q4_K */
+    MANY_SHIFT = 1, /* units of a turn with many lanes, as a power of 2; PIECES at most */
     MOST_SLOTS = 32,
-    FLYING = 4, /* turns on their way at a time */
-    FLYING_MANY = 6,
     FULLS = 64,       /* barriers of the ring's turns, */
     PIECE_FULLS = 32, /* and of the pieces' (ring.cuh) */
-    SUMS_PITCH = 65,  /* floats of a row of many lanes' sums */
+
+    SUMS_PITCH = 65, /* floats of a row of many lanes' sums */
     MOST_LAYERS = 128,
 };
 
-/* How the blocks share one of the five products. An item is a tile of rows, of X a tile's
- * `cut` units of columns; a block has `each` items. */
+/* How the blocks share one of the five products. An item is a tile of rows; of X a tile's
+ * `cut` units of columns, all tiles of the first cut before those of the next. */
 struct product_shape {
     uint32_t outputs, tiles, units; /* rows; tiles of 16; units of 256 columns */
-    uint32_t cut, each, slices;
+    uint32_t cut, cuts, each;       /* units of an item, items of a tile, items of a block */
+    uint32_t slice_shift;           /* warps that share an item, as a power of 2 */
+    uint32_t half;                  /* tiles: odd items are of the second half; 0: in order */
 };
 
 struct token_work {
     float *x, *z, *part, *bc, *logits;
-    uint8_t *u, *xc, *dt, *y, *integers;                   /* records [lanes][units] */
+    uint8_t *u, *xc, *dt, *y, *integers;                   /* records [units][TOKEN_LANES] */
     uint32_t *barrier;                                     /* arrivals; blocks that are done */
     uint32_t embedding_stride, inner_stride, mixer_stride; /* floats */
-    uint32_t embedding_pitch, inner_pitch, rank_pitch;     /* bytes of a lane's records */
+
     struct product_shape shapes[STAGES];
 };
 
 /* Where things lie in a block's shared memory. */
 struct token_places {
     uint32_t activations, pitch, parts, stash, matrices, ring;
-    uint32_t slots, inverse, flying, bytes;
+    uint32_t slots, slot_bytes, inverse, plain_shift, bytes;
+};
+
+struct block_share {
+    uint32_t first, count, group; /* items; at once */
 };
 
 struct shared_matrix {
@@ -78,22 +84,30 @@ template <int LANES> struct token_shared {
     uint64_t piece_full[PIECE_FULLS], piece_empty[PIECES], go;
     float bc[LANES][32];
     float scratch[2][WARPS];
+    struct block_share shares[STAGES];
     struct token_layer layers[2]; /* this one and the next */
     float *states[LANES];
 };
 
 /* --- the grid ------------------------------------------------------------------------- */
 
-/* Waits for all blocks; what they wrote before is seen after, by bulk copies too if `bulk`. */
-__device__ __forceinline__ void grid_barrier(uint32_t *counter, uint32_t &target, bool bulk)
+/* Says that the block is here: what it wrote before is seen by who has waited, by bulk
+ * copies too if `bulk`. */
+__device__ __forceinline__ void grid_arrive(uint32_t *counter, bool bulk)
 {
-    target += gridDim.x;
     if (bulk)
         asm volatile("fence.proxy.async;" ::: "memory");
     block_wait();
+    if (threadIdx.x == 0)
+        asm volatile("red.release.gpu.global.add.u32 [%0], 1;" ::"l"(counter) : "memory");
+}
+
+/* Waits for all blocks. */
+__device__ __forceinline__ void grid_wait(uint32_t *counter, uint32_t &target)
+{
+    target += gridDim.x;
     if (threadIdx.x == 0) {
         uint32_t seen;
-        asm volatile("red.release.gpu.global.add.u32 [%0], 1;" ::"l"(counter) : "memory");
         do {
             asm volatile("ld.acquire.gpu.global.u32 %0, [%1];"
                          : "=r"(seen)
@@ -117,36 +131,39 @@ __device__ __forceinline__ void grid_leave(uint32_t *counter)
 
 /* A round: as many of the block's items as its warps take at once. */
 struct round_share {
-    uint32_t tile, tiles; /* side by side */
-    uint32_t begin, units;
-};
-
-struct block_share {
-    uint32_t first, count, group; /* items; at once */
+    uint32_t item, tiles; /* the first one's number; tiles side by side */
+    uint32_t cut, begin, units;
 };
 
 __device__ __forceinline__ block_share share_of(const product_shape &p, bool is_x)
 {
-    const uint32_t items = p.tiles * ((p.units + p.cut - 1) / p.cut);
+    const uint32_t items = p.tiles * p.cuts;
     /* The last blocks often have no rows of other products. */
     const uint32_t block = is_x ? gridDim.x - 1 - blockIdx.x : blockIdx.x;
     block_share s;
     s.first = block * p.each;
     s.count = s.first >= items ? 0 : min(p.each, items - s.first);
-    s.group = is_x ? 1 : WARPS / p.slices;
+    s.group = is_x ? 1 : WARPS >> p.slice_shift;
     return s;
 }
 
 __device__ __forceinline__ round_share round_of(const product_shape &p, const block_share &s,
                                                 uint32_t at)
 {
-    round_share r;
-    const uint32_t item = s.first + at, cut = item / p.tiles;
-    r.tile = item - cut * p.tiles;
-    r.tiles = min(s.group, s.count - at);
-    r.begin = cut * p.cut;
-    r.units = min(p.cut, p.units - r.begin);
+    round_share r = {s.first + at, min(s.group, s.count - at), 0, 0, p.units};
+    if (p.cuts > 1) {
+        r.cut = r.item / p.tiles;
+        r.item -= r.cut * p.tiles;
+        r.begin = r.cut * p.cut;
+        r.units = min(p.cut, p.units - r.begin);
+    }
     return r;
+}
+
+/* The tile of an item. */
+__device__ __forceinline__ uint32_t tile_of(uint32_t half, uint32_t item)
+{
+    return half == 0 ? item : item / 2 + (item % 2 ? half : 0);
 }
 
 template <int TYPE> struct tile_bytes {
@@ -156,7 +173,7 @@ template <> struct tile_bytes<FRAGMENT_PLAIN> {
     static constexpr uint32_t value = 16 * 512;
 };
 
-__device__ __forceinline__ uint32_t tile_bytes_of(uint32_t type)
+__host__ __device__ __forceinline__ uint32_t tile_bytes_of(uint32_t type)
 {
     switch (type) {
     case BLOCKS_Q4_0:
@@ -178,18 +195,22 @@ __device__ __forceinline__ uint32_t tile_bytes_of(uint32_t type)
     }
 }
 
-/* Units of a tile in a slot, as a power of two. With many lanes one: the order of loading
- * must not run ahead of the activations' pieces. */
-template <int LANES> __device__ __forceinline__ uint32_t stage_shift(uint32_t type)
+/* Units of a turn, as a power of 2. With many lanes few: the order of loading must not run
+ * ahead of the activations' pieces. BF16 comes in rows, each a copy, which had better be
+ * long, where there is room: `plain_shift`. */
+template <int LANES>
+__host__ __device__ __forceinline__ constexpr uint32_t turn_shift(bool plain, uint32_t bytes,
+                                                                  uint32_t plain_shift)
 {
-    if (LANES > FEW)
-        return 0;
-    const uint32_t bytes = tile_bytes_of(type);
-    return bytes * 8 <= SLOT ? 3 : bytes * 4 <= SLOT ? 2 : 1;
+    return LANES > FEW         ? MANY_SHIFT
+           : plain             ? plain_shift
+           : bytes * 8 <= SLOT ? 3
+           : bytes * 4 <= SLOT ? 2
+                               : 1;
 }
 
 /* Bytes between the rows of BF16 in a slot: 64 more than a multiple of 128. */
-__device__ __forceinline__ uint32_t row_pitch(uint32_t shift)
+__host__ __device__ __forceinline__ constexpr uint32_t row_pitch(uint32_t shift)
 {
     return (512u << shift) + 64;
 }
@@ -200,90 +221,93 @@ struct token_ring {
     uint8_t *slots;
     uint64_t *full, *empty;
     struct ring_turns turns;
-    uint32_t slot_bytes, flying; /* turns on their way at most */
+    uint32_t slot_bytes, plain_shift;
 };
 
 template <int LANES>
 __device__ void fetch_weights(const token_work &w, const token_ring &ring,
-                              const shared_matrix *matrices, uint32_t steps)
+                              const shared_matrix *matrices, const block_share *shares,
+                              uint32_t steps)
 {
     const uint32_t lane = threadIdx.x % 32;
     const uint64_t policy = ring_passing_policy();
-    uint32_t turn = 0, late = 0; /* the oldest turn that may still be on its way */
+    uint32_t turn = 0, slot = 0, phase = 1;
     for (uint32_t step = 0; step < steps; step++) {
         const uint32_t stage = step + 1 == steps ? (uint32_t)STAGE_LOGITS : step % 4;
         const product_shape &p = w.shapes[stage];
-        const block_share s = share_of(p, stage == STAGE_X);
+        const block_share s = shares[stage];
         const shared_matrix m = matrices[step];
         const bool plain = m.type == FRAGMENT_PLAIN;
-        const uint32_t shift = stage_shift<LANES>(m.type), bytes = tile_bytes_of(m.type);
+        const uint32_t bytes = tile_bytes_of(m.type);
+        const uint32_t shift = turn_shift<LANES>(plain, bytes, ring.plain_shift);
+        /* Of a row of BF16, or a row of tiles; a thread's own part of a tile. */
+        const uint32_t row_bytes = p.units * (plain ? 512 : bytes);
+        const uint32_t mine = plain ? lane * row_bytes : 0,
+                       to = plain ? lane * row_pitch(shift) : 0;
+        const uint32_t tile_stride = plain ? 16 * row_bytes : row_bytes;
         for (uint32_t at = 0; at < s.count; at += s.group) {
             const round_share r = round_of(p, s, at);
-            for (uint32_t unit = 0; unit < r.units; unit += 1u << shift)
+            for (uint32_t unit = 0; unit < r.units; unit += 1u << shift) {
+                const uint32_t units = min(1u << shift, r.units - unit);
+                const uint32_t idle = WARPS - min(units, 1u << p.slice_shift);
+                const uint8_t *from = m.data + mine + (r.begin + unit) * (plain ? 512 : bytes);
                 for (uint32_t t = 0; t < r.tiles; t++, turn++) {
-                    const uint32_t units = min(1u << shift, r.units - unit);
-                    uint32_t phase;
-                    const uint32_t slot = ring.turns.slot(turn, phase);
-                    uint8_t *to = ring.slots + slot * ring.slot_bytes;
-                    const size_t tile = (size_t)(r.tile + t) * p.units + r.begin + unit;
                     uint64_t *full = &ring.full[turn % FULLS];
-                    ring_wait(&ring.empty[slot], phase ^ 1);
-                    /* What queues before memory delays everything else there. */
-                    for (; turn - late >= ring.flying; late++)
-                        ring_wait(&ring.full[late % FULLS], late / FULLS & 1);
+                    ring_wait(&ring.empty[slot], phase);
                     if (lane == 0) {
                         ring_expect(full, units * bytes);
-                        /* For the warps that have nothing to read there. */
-                        ring_arrive(&ring.empty[slot], WARPS - min(units, p.slices));
+                        if (idle > 0) /* warps that have nothing to read there */
+                            ring_arrive(&ring.empty[slot], idle);
                     }
                     __syncwarp();
-                    if (!plain && lane == 0)
-                        ring_copy_passing(to, m.data + tile * bytes, units * bytes, full, policy);
-                    if (plain && lane < 16) {
-                        const size_t row = (size_t)(r.tile + t) * 16 + lane;
-                        ring_copy_passing(to + lane * row_pitch(shift),
-                                          m.data + (row * p.units + r.begin + unit) * 512,
-                                          units * 512, full, policy);
+                    if (lane < (plain ? 16 : 1))
+                        ring_copy_passing(ring.slots + slot * ring.slot_bytes + to,
+                                          from + (size_t)tile_of(p.half, r.item + t) * tile_stride,
+                                          units * (plain ? 512 : bytes), full, policy);
+                    if (++slot == ring.turns.slots) {
+                        slot = 0;
+                        phase ^= 1;
                     }
                 }
+            }
         }
     }
 }
 
-/* Records of all lanes, 256 columns at a time, each time that `go` says that they are made. */
+/* Records of all lanes, 256 columns at a time, each time that `go` says that they are made
+ * and that there is room. */
 __device__ void fetch_records(const token_work &w, uint8_t *pieces, uint64_t *full, uint64_t *empty,
-                              uint64_t *go, const shared_matrix *matrices, uint32_t steps,
-                              uint32_t lanes)
+                              uint64_t *go, const shared_matrix *matrices,
+                              const block_share *shares, uint32_t steps, uint32_t lanes)
 {
-    const uint32_t lane = threadIdx.x % 32;
     const ring_turns turns = {PIECES, (uint32_t)(((1ull << 32) + PIECES - 1) / PIECES)};
-    uint32_t turn = 0;
+    uint32_t turn = 0, rounds = 0;
     for (uint32_t step = 0; step < steps; step++) {
         const uint32_t stage = step + 1 == steps ? (uint32_t)STAGE_LOGITS : step % 4;
         const product_shape &p = w.shapes[stage];
-        const block_share s = share_of(p, stage == STAGE_X);
+        const block_share s = shares[stage];
         const bool integers = matrices[step].type != FRAGMENT_PLAIN;
         const uint8_t *from = stage == STAGE_DT    ? w.dt
                               : stage == STAGE_X   ? integers ? w.integers : w.xc
                               : stage == STAGE_OUT ? integers ? w.integers : w.y
                                                    : w.u;
-        ring_wait(go, step & 1);
-        asm volatile("fence.proxy.async;" ::: "memory");
-        for (uint32_t at = 0; at < s.count; at += s.group) {
+        for (uint32_t at = 0; at < s.count; at += s.group, rounds++) {
             const round_share r = round_of(p, s, at);
+            ring_wait(go, rounds & 1);
+            asm volatile("fence.proxy.async;" ::: "memory");
             for (uint32_t unit = r.begin; unit < r.begin + r.units; unit++, turn++) {
                 uint32_t phase;
                 const uint32_t slot = turns.slot(turn, phase);
-                ring_wait(&empty[slot], phase ^ 1);
                 uint64_t *come = &full[turn % PIECE_FULLS];
-                if (lane == 0) {
+                ring_wait(&empty[slot], phase ^ 1);
+                if (threadIdx.x % 32 == 0) {
                     ring_expect(come, lanes * RECORD);
-                    ring_arrive(&empty[slot], WARPS - r.tiles);
+                    if (WARPS > r.tiles)
+                        ring_arrive(&empty[slot], WARPS - r.tiles);
+                    ring_copy(pieces + slot * PIECE, from + (size_t)unit * PIECE, lanes * RECORD,
+                              come);
                 }
                 __syncwarp();
-                for (uint32_t n = lane; n < lanes; n += 32)
-                    ring_copy(pieces + (slot * TOKEN_LANES + n) * RECORD,
-                              from + ((size_t)n * p.units + unit) * RECORD, RECORD, come);
             }
         }
     }
@@ -300,56 +324,62 @@ template <int LANES> struct token_run_state {
     uint8_t *activations;
     float *parts;
     struct stash stash;
+    struct late_stores late;
     uint32_t pitch, lanes;
     uint32_t turn, piece, parity; /* of the ring, of the pieces, of the parts' two halves */
     struct device_layer_shape s;
     const struct token_layer *layer;
 };
 
-/* This warp's slice of a tile of the round. */
+/* This warp's slice of a tile of the round, turn by turn. */
 template <int TYPE, int LANES>
 __device__ __forceinline__ void slice(float *acc, const token_run_state<LANES> &c,
                                       const round_share &r, uint32_t tile, uint32_t first,
                                       uint32_t slices)
 {
-    constexpr bool many = LANES > FEW;
+    constexpr bool many = LANES > FEW, plain = TYPE == FRAGMENT_PLAIN;
     constexpr uint32_t bytes = tile_bytes<TYPE>::value;
-    constexpr uint32_t shift = many ? 0 : bytes * 8 <= SLOT ? 3 : bytes * 4 <= SLOT ? 2 : 1;
+    const uint32_t shift = turn_shift<LANES>(plain, bytes, c.ring.plain_shift);
     const ring_turns piece_turns = {PIECES, (uint32_t)(((1ull << 32) + PIECES - 1) / PIECES)};
+    uint32_t unit = first;
 #pragma unroll 1
-    for (uint32_t unit = first; unit < r.units; unit += slices) {
-        uint32_t phase, piece = 0;
+    while (unit < r.units) {
+        uint32_t phase;
         const uint32_t turn = c.turn + (unit >> shift) * r.tiles + tile;
         const uint32_t slot = c.ring.turns.slot(turn, phase);
-        fragment_records records = {c.activations + unit * RECORD, c.pitch, c.lanes};
-        if (many) {
-            piece = piece_turns.slot(c.piece + unit, phase);
-            records.base = c.activations + piece * TOKEN_LANES * RECORD;
-            records.pitch = RECORD;
-            records.lanes = TOKEN_LANES;
-            ring_wait(&c.shared.piece_full[(c.piece + unit) % PIECE_FULLS],
-                      (c.piece + unit) / PIECE_FULLS & 1);
-        }
-        ring_wait(&c.ring.full[turn % FULLS], turn / FULLS & 1);
         const uint8_t *from = c.ring.slots + slot * c.ring.slot_bytes;
-        const uint32_t within = unit & ((1u << shift) - 1);
-        if constexpr (TYPE == FRAGMENT_PLAIN) {
-            fragment_plain<LANES / 8>(acc, from + within * 512, (512u << shift) + 64, records);
-        } else {
-            constexpr int at_once = many ? 4 : 1;
-            const fragment<TYPE> f = {from + within * bytes};
+        const uint32_t end = min(r.units, ((unit >> shift) + 1) << shift);
+        ring_wait(&c.ring.full[turn % FULLS], turn / FULLS & 1);
+#pragma unroll 1
+        for (; unit < end; unit += slices) {
+            fragment_records records = {c.activations + unit * RECORD, c.pitch, c.lanes};
+            uint32_t piece = 0;
+            if (many) {
+                const uint32_t number = c.piece + unit;
+                piece = piece_turns.slot(number, phase);
+                records = {c.activations + piece * PIECE, RECORD, TOKEN_LANES};
+                ring_wait(&c.shared.piece_full[number % PIECE_FULLS], number / PIECE_FULLS & 1);
+            }
+            const uint32_t within = unit & ((1u << shift) - 1);
+            if constexpr (plain) {
+                fragment_plain<LANES / 8>(acc, from + within * 512, row_pitch(shift), records);
+            } else {
+                constexpr int at_once = many ? 4 : 1;
+                const fragment<TYPE> f = {from + within * bytes};
 #pragma unroll
-            for (uint32_t n = 0; n < LANES / 4; n += at_once)
-                if (n == 0 || n * 4 < c.lanes)
-                    f.template multiply<at_once>(acc + 2 * n, records, n);
+                for (uint32_t n = 0; n < LANES / 4; n += at_once)
+                    if (n == 0 || n * 4 < c.lanes)
+                        f.template multiply<at_once>(acc + 2 * n, records, n);
+            }
+            if (many) {
+                __syncwarp();
+                if (threadIdx.x % 32 == 0)
+                    ring_arrive(&c.shared.piece_empty[piece], 1);
+            }
         }
-        if (unit + slices >= r.units || (unit + slices) >> shift != unit >> shift) {
-            __syncwarp();
-            if (threadIdx.x % 32 == 0)
-                ring_arrive(&c.ring.empty[slot], 1);
-        }
-        if (many && threadIdx.x % 32 == 0)
-            ring_arrive(&c.shared.piece_empty[piece], 1);
+        __syncwarp();
+        if (threadIdx.x % 32 == 0)
+            ring_arrive(&c.ring.empty[slot], 1);
     }
 }
 
@@ -420,10 +450,9 @@ __device__ __forceinline__ void add_parts(float *sums, const float acc[TOKEN_LAN
     }
 }
 
-__device__ __forceinline__ __nv_bfloat16 *record_at(uint8_t *records, uint32_t pitch, uint32_t n,
-                                                    uint32_t column)
+__device__ __forceinline__ __nv_bfloat16 *record_at(uint8_t *records, uint32_t n, uint32_t column)
 {
-    return (__nv_bfloat16 *)(records + (size_t)n * pitch + column / 256 * RECORD) + column % 256;
+    return (__nv_bfloat16 *)(records + (size_t)(column / 256) * PIECE + n * RECORD) + column % 256;
 }
 
 /* --- what becomes of a product's sums ---------------------------------------------------- */
@@ -431,8 +460,21 @@ __device__ __forceinline__ __nv_bfloat16 *record_at(uint8_t *records, uint32_t p
 /* Results [rows][lanes] of a round. */
 template <int LANES> struct results {
     const float *parts;
-    uint32_t slices, rows, row0, lanes, outputs;
+    uint32_t slices, rows, inverse; /* 2^32 / rows, rounded up */
+    uint32_t item, half, lanes, outputs;
     bool stashed; /* the thread's first result is what the stash is for */
+
+    /* Result i is row r of the round and lane n. */
+    __device__ __forceinline__ void place(uint32_t i, uint32_t &r, uint32_t &n) const
+    {
+        n = lanes == 1 ? 0 : __umulhi(i, inverse);
+        r = i - n * rows;
+    }
+    /* The matrix's row. */
+    __device__ __forceinline__ uint32_t row(uint32_t r) const
+    {
+        return tile_of(half, item + r / 16) * 16 + r % 16;
+    }
 
     /* The slices in order. */
     __device__ __forceinline__ float sum(uint32_t row, uint32_t n) const
@@ -452,7 +494,7 @@ template <int LANES> struct results {
 };
 
 template <int LANES>
-__device__ __forceinline__ void finish_in(const token_run_state<LANES> &c, const results<LANES> &p)
+__device__ __forceinline__ void finish_in(token_run_state<LANES> &c, const results<LANES> &p)
 {
     constexpr uint32_t batch = LANES > FEW ? 4 : 1;
     const uint32_t total = p.rows * p.lanes, inner = c.s.inner;
@@ -460,7 +502,10 @@ __device__ __forceinline__ void finish_in(const token_run_state<LANES> &c, const
         conv_numbers numbers[batch];
 #pragma unroll
         for (uint32_t b = 0; b < batch; b++) {
-            const uint32_t i = i0 + b * THREADS, n = i / p.rows, row = p.row0 + i % p.rows;
+            const uint32_t i = i0 + b * THREADS;
+            uint32_t r, n;
+            p.place(i, r, n);
+            const uint32_t row = p.row(r);
             if (i >= total || row >= inner)
                 continue;
             const float *tail =
@@ -472,16 +517,19 @@ __device__ __forceinline__ void finish_in(const token_run_state<LANES> &c, const
         }
 #pragma unroll
         for (uint32_t b = 0; b < batch; b++) {
-            const uint32_t i = i0 + b * THREADS, n = i / p.rows, row = p.row0 + i % p.rows;
+            const uint32_t i = i0 + b * THREADS;
+            uint32_t r, n;
+            p.place(i, r, n);
+            const uint32_t row = p.row(r);
             if (i >= total || row >= p.outputs)
                 continue;
-            const float value = p.sum(i % p.rows, n);
+            const float value = p.sum(r, n);
             float *tail = c.shared.states[n] + c.s.layer_offset + (size_t)c.s.states * inner + row;
             if (row >= inner)
                 c.w.z[(size_t)n * c.w.inner_stride + row - inner] = math_silu(value);
             else
-                *record_at(c.w.xc, c.w.inner_pitch, n, row) =
-                    __float2bfloat16_rn(conv_step(numbers[b], tail, value, c.s));
+                *record_at(c.w.xc, n, row) =
+                    __float2bfloat16_rn(conv_step(numbers[b], tail, value, c.late, c.s));
         }
     }
 }
@@ -492,15 +540,15 @@ __device__ __forceinline__ uint32_t scan_row(uint32_t i)
     return i / 32 * 8 + i % 8;
 }
 
-__device__ __forceinline__ void finish_dt(const token_run_state<FEW> &c, const results<FEW> &p)
+__device__ __forceinline__ void finish_dt(token_run_state<FEW> &c, const results<FEW> &p)
 {
     const uint32_t each = p.rows * 4, total = each * p.lanes, quarter = threadIdx.x / 8 % 4;
     for (uint32_t i = threadIdx.x; i < total; i += THREADS) { /* whole warps */
-        const uint32_t n = i / each, r = scan_row(i % each), d = p.row0 + r;
+        const uint32_t n = p.lanes == 1 ? 0 : i / each, r = scan_row(i - n * each), d = p.row(r);
         float *h = c.shared.states[n] + c.s.layer_offset, sum = 0, z = 0;
         scan_numbers numbers = {};
         if (d < p.outputs) {
-            const __nv_bfloat16 *xc = record_at(c.w.xc, c.w.inner_pitch, n, d);
+            const __nv_bfloat16 *xc = record_at(c.w.xc, n, d);
             const float *gate = c.w.z + (size_t)n * c.w.inner_stride + d;
             if (p.from_stash(i)) {
                 scan_take(numbers, z, c.stash, d, c.s);
@@ -511,23 +559,25 @@ __device__ __forceinline__ void finish_dt(const token_run_state<FEW> &c, const r
             }
             const float delta = math_softplus(__fadd_rn(p.sum(r, n), numbers.bias));
             sum = scan_step(numbers, h, c.shared.bc[n], delta, __fmul_rn(delta, numbers.x), d,
-                            quarter, c.s);
+                            quarter, c.late, c.s);
         }
         sum = __fadd_rn(sum, __shfl_xor_sync(0xFFFFFFFFu, sum, 8));
         sum = __fadd_rn(sum, __shfl_xor_sync(0xFFFFFFFFu, sum, 16));
         if (quarter == 0 && d < p.outputs)
-            *record_at(c.w.y, c.w.inner_pitch, n, d) =
+            *record_at(c.w.y, n, d) =
                 __float2bfloat16_rn(__fmul_rn(__fmaf_rn(numbers.skip, numbers.x, sum), z));
     }
 }
 
 /* Many lanes: a thread a channel and lane, whose quarters are added as above. */
-__device__ __forceinline__ void finish_dt(const token_run_state<TOKEN_LANES> &c,
+__device__ __forceinline__ void finish_dt(token_run_state<TOKEN_LANES> &c,
                                           const results<TOKEN_LANES> &p)
 {
     const uint32_t total = p.rows * p.lanes;
     for (uint32_t i = threadIdx.x; i < total; i += THREADS) {
-        const uint32_t n = i / p.rows, r = i % p.rows, d = p.row0 + r;
+        uint32_t r, n;
+        p.place(i, r, n);
+        const uint32_t d = p.row(r);
         if (d >= p.outputs)
             continue;
         float *h = c.shared.states[n] + c.s.layer_offset, sum[4];
@@ -535,15 +585,15 @@ __device__ __forceinline__ void finish_dt(const token_run_state<TOKEN_LANES> &c,
 #pragma unroll
         for (uint32_t q = 0; q < 4; q++)
             scan_load(numbers[q], h, *c.layer, d, q, c.s);
-        const float x = math_load(record_at(c.w.xc, c.w.inner_pitch, n, d));
+        const float x = math_load(record_at(c.w.xc, n, d));
         const float z = __ldcg(c.w.z + (size_t)n * c.w.inner_stride + d);
         const float delta = math_softplus(__fadd_rn(p.sum(r, n), numbers[0].bias));
 #pragma unroll
         for (uint32_t q = 0; q < 4; q++)
-            sum[q] =
-                scan_step(numbers[q], h, c.shared.bc[n], delta, __fmul_rn(delta, x), d, q, c.s);
+            sum[q] = scan_step(numbers[q], h, c.shared.bc[n], delta, __fmul_rn(delta, x), d, q,
+                               c.late, c.s);
         const float all = __fadd_rn(__fadd_rn(sum[0], sum[1]), __fadd_rn(sum[2], sum[3]));
-        *record_at(c.w.y, c.w.inner_pitch, n, d) =
+        *record_at(c.w.y, n, d) =
             __float2bfloat16_rn(__fmul_rn(__fmaf_rn(numbers[0].skip, x, all), z));
     }
 }
@@ -554,10 +604,12 @@ __device__ __forceinline__ void finish_plain(const token_run_state<LANES> &c,
 {
     const uint32_t total = p.rows * p.lanes;
     for (uint32_t i = threadIdx.x; i < total; i += THREADS) {
-        const uint32_t n = i / p.rows, row = p.row0 + i % p.rows;
+        uint32_t r, n;
+        p.place(i, r, n);
+        const uint32_t row = p.row(r);
         if (row >= p.outputs)
             continue;
-        const float value = p.sum(i % p.rows, n);
+        const float value = p.sum(r, n);
         if (stage == STAGE_X) {
             c.w.part[((size_t)cut * TOKEN_LANES + n) * c.w.mixer_stride + row] = value;
         } else if (stage == STAGE_OUT) {
@@ -571,7 +623,7 @@ __device__ __forceinline__ void finish_plain(const token_run_state<LANES> &c,
 }
 
 template <int LANES>
-__device__ __forceinline__ void finish(const token_run_state<LANES> &c, const results<LANES> &p,
+__device__ __forceinline__ void finish(token_run_state<LANES> &c, const results<LANES> &p,
                                        uint32_t stage, uint32_t cut)
 {
     if (stage == STAGE_IN)
@@ -592,13 +644,14 @@ __device__ __forceinline__ void stash_for(const token_run_state<LANES> &c, uint3
     if (LANES > FEW || threadIdx.x >= STASH)
         return;
     const product_shape &p = c.w.shapes[stage];
-    const block_share s = share_of(p, false);
+    const block_share s = c.shared.shares[stage];
     const uint32_t rows = min(s.group, s.count) * 16, i = threadIdx.x;
     const uint32_t each = stage == STAGE_DT ? rows * 4 : rows;
     if (i >= each * c.lanes)
         return;
-    const uint32_t n = i / each;
-    const uint32_t row = s.first * 16 + (stage == STAGE_DT ? scan_row(i % each) : i % each);
+    const uint32_t n = c.lanes == 1 ? 0 : i / each, at = i - n * each;
+    const uint32_t r = stage == STAGE_DT ? scan_row(at) : at;
+    const uint32_t row = tile_of(p.half, s.first + r / 16) * 16 + r % 16;
     const float *state = c.shared.states[n] + c.s.layer_offset;
     if (stage == STAGE_OUT && row < p.outputs)
         c.stash.fetch(0, c.w.x + (size_t)n * c.w.embedding_stride + row);
@@ -607,7 +660,7 @@ __device__ __forceinline__ void stash_for(const token_run_state<LANES> &c, uint3
     else if (stage == STAGE_DT && row < p.outputs && !made_here)
         scan_fetch(c.stash, state, *c.layer, row, i / 8 % 4, c.s);
     else if (stage == STAGE_DT && row < p.outputs) {
-        const __nv_bfloat16 *at = record_at(c.w.xc, c.w.inner_pitch, n, row);
+        const __nv_bfloat16 *at = record_at(c.w.xc, n, row);
         c.stash.fetch(STASH_SCAN_XC, (const void *)((uintptr_t)at & ~(uintptr_t)3));
         c.stash.fetch(STASH_SCAN_Z, c.w.z + (size_t)n * c.w.inner_stride + row);
     }
@@ -615,8 +668,8 @@ __device__ __forceinline__ void stash_for(const token_run_state<LANES> &c, uint3
 
 /* Records [lanes][units] from memory, where they are BF16; few lanes. */
 __device__ __forceinline__ void load_records(uint8_t *to, uint32_t to_pitch, const uint8_t *from,
-                                             uint32_t from_pitch, uint32_t begin, uint32_t units,
-                                             uint32_t lanes, bool integers)
+                                             uint32_t begin, uint32_t units, uint32_t lanes,
+                                             bool integers)
 {
     enum { AT_ONCE = 4 };
     const uint32_t warp = threadIdx.x / 32, lane = threadIdx.x % 32;
@@ -624,28 +677,30 @@ __device__ __forceinline__ void load_records(uint8_t *to, uint32_t to_pitch, con
         uint4 v[AT_ONCE];
 #pragma unroll
         for (uint32_t b = 0; b < AT_ONCE; b++) {
-            const uint32_t i = i0 + b * WARPS, n = i / units, unit = begin + i % units;
+            const uint32_t i = i0 + b * WARPS, n = lanes == 1 ? 0 : i / units;
             if (i < units * lanes)
-                v[b] =
-                    __ldcg((const uint4 *)(from + (size_t)n * from_pitch + unit * RECORD) + lane);
+                v[b] = __ldcg(
+                    (const uint4 *)(from + (size_t)(begin + i - n * units) * PIECE + n * RECORD) +
+                    lane);
         }
 #pragma unroll
         for (uint32_t b = 0; b < AT_ONCE; b++) {
-            const uint32_t i = i0 + b * WARPS, n = i / units;
+            const uint32_t i = i0 + b * WARPS, n = lanes == 1 ? 0 : i / units;
             if (i < units * lanes)
-                record_store(to + n * to_pitch + i % units * RECORD, v[b], integers);
+                record_store(to + n * to_pitch + (i - n * units) * RECORD, v[b], integers);
         }
     }
 }
 
 /* The grid makes integers of all lanes' records. */
-__device__ __forceinline__ void convert_records(uint8_t *to, const uint8_t *from, uint32_t pitch,
-                                                uint32_t units, uint32_t lanes)
+__device__ __forceinline__ void convert_records(uint8_t *to, const uint8_t *from, uint32_t units,
+                                                uint32_t lanes)
 {
     const uint32_t lane = threadIdx.x % 32;
     for (uint32_t i = threadIdx.x / 32 * gridDim.x + blockIdx.x; i < units * lanes;
          i += WARPS * gridDim.x) {
-        const size_t at = (size_t)(i / units) * pitch + i % units * RECORD;
+        const uint32_t unit = i / lanes;
+        const size_t at = (size_t)unit * PIECE + (i - unit * lanes) * RECORD;
         record_store(to + at, __ldcg((const uint4 *)(from + at) + lane), true);
     }
 }
@@ -661,27 +716,29 @@ __device__ __forceinline__ void prepare(const token_run_state<LANES> &c, uint32_
     if (stage == STAGE_IN || stage == STAGE_LOGITS) {
         const float *weight = stage == STAGE_IN ? c.layer->norm : c.model.output_norm;
         for (uint32_t n = many ? blockIdx.x : 0; n < c.lanes; n += step) {
-            uint8_t *to = many ? w.u + (size_t)n * w.embedding_pitch : c.activations + n * c.pitch;
-            normalize(to, integers, w.x + (size_t)n * w.embedding_stride, weight, c.model.epsilon,
-                      c.model.embedding, units, c.shared.scratch[n / step % 2]);
+            uint8_t *to = many ? w.u + n * RECORD : c.activations + n * c.pitch;
+            normalize(to, many ? PIECE : RECORD, integers, w.x + (size_t)n * w.embedding_stride,
+                      weight, c.model.epsilon, c.model.embedding, units,
+                      c.shared.scratch[n / step % 2]);
         }
     } else if (stage == STAGE_DT) {
         const product_shape &x = w.shapes[STAGE_X];
         const size_t stride = (size_t)TOKEN_LANES * w.mixer_stride;
         for (uint32_t n = many ? blockIdx.x : 0; n < c.lanes; n += step)
-            mix(many ? w.dt + (size_t)n * w.rank_pitch : c.activations + n * c.pitch, integers,
-                many ? w.bc + n * 32 : c.shared.bc[n], w.part + (size_t)n * w.mixer_stride, stride,
-                (x.units + x.cut - 1) / x.cut, c.s, units, c.parts);
+            mix(many ? w.dt + n * RECORD : c.activations + n * c.pitch, many ? PIECE : RECORD,
+                integers, many ? w.bc + n * 32 : c.shared.bc[n],
+                w.part + (size_t)n * w.mixer_stride, stride, x.cuts, c.s, units, c.parts);
     } else if (many) {
         if (!integers)
             return;
-        convert_records(w.integers, stage == STAGE_X ? w.xc : w.y, w.inner_pitch, units, c.lanes);
+        convert_records(w.integers, stage == STAGE_X ? w.xc : w.y, units, c.lanes);
     } else if (stage == STAGE_OUT) {
-        load_records(c.activations, c.pitch, w.y, w.inner_pitch, 0, units, c.lanes, integers);
+        load_records(c.activations, c.pitch, w.y, 0, units, c.lanes, integers);
     }
     if (!many)
         return;
-    grid_barrier(w.barrier, target, true);
+    grid_arrive(w.barrier, true);
+    grid_wait(w.barrier, target);
     if (stage == STAGE_DT) {
         for (uint32_t i = threadIdx.x; i < c.lanes * 32; i += THREADS)
             c.shared.bc[i / 32][i % 32] = __ldcg(w.bc + i);
@@ -694,20 +751,22 @@ template <int LANES>
 __device__ __forceinline__ void product(token_run_state<LANES> &c, uint32_t stage, uint32_t type)
 {
     constexpr bool many = LANES > FEW;
-    const product_shape p = c.w.shapes[stage];
-    const block_share s = share_of(p, stage == STAGE_X);
-    const uint32_t warp = threadIdx.x / 32, tile = warp / p.slices, first = warp % p.slices;
+    const product_shape &p = c.w.shapes[stage];
+    const block_share s = c.shared.shares[stage];
+    const uint32_t warp = threadIdx.x / 32, tile = warp >> p.slice_shift;
+    const uint32_t slices = 1u << p.slice_shift, first = warp & (slices - 1);
     const bool plain = type == FRAGMENT_PLAIN;
-    if (many && threadIdx.x == 0)
-        ring_arrive(&c.shared.go, 1);
+    const uint32_t shift = turn_shift<LANES>(plain, tile_bytes_of(type), c.ring.plain_shift);
     if (!many && stage != STAGE_X)
         block_wait(); /* for the activations */
     for (uint32_t at = 0; at < s.count; at += s.group) {
         const round_share r = round_of(p, s, at);
+        if (many && threadIdx.x == 0)
+            ring_arrive(&c.shared.go, 1);
         if (!many && stage == STAGE_X) {
-            block_wait();
-            load_records(c.activations, c.pitch, c.w.xc, c.w.inner_pitch, r.begin, r.units, c.lanes,
-                         !plain);
+            if (at > 0)
+                block_wait();
+            load_records(c.activations, c.pitch, c.w.xc, r.begin, r.units, c.lanes, !plain);
             block_wait();
         }
         float acc[LANES / 2];
@@ -715,13 +774,14 @@ __device__ __forceinline__ void product(token_run_state<LANES> &c, uint32_t stag
         for (int i = 0; i < LANES / 2; i++)
             acc[i] = 0;
         if (tile < r.tiles)
-            slice_by_type(acc, c, type, r, tile, first, p.slices);
-        const uint32_t shift = stage_shift<LANES>(type);
+            slice_by_type(acc, c, type, r, tile, first, slices);
         c.turn += ((r.units + (1u << shift) - 1) >> shift) * r.tiles;
         c.piece += r.units;
         float *parts = c.parts;
+        stash_wait();
         if constexpr (many) {
-            for (uint32_t k = 0; k < p.slices; k++) {
+            block_wait(); /* the sums lie where the pieces were */
+            for (uint32_t k = 0; k < slices; k++) {
                 if (first == k && tile < r.tiles)
                     add_parts(parts, acc, plain, tile, k == 0);
                 block_wait();
@@ -730,14 +790,17 @@ __device__ __forceinline__ void product(token_run_state<LANES> &c, uint32_t stag
             c.parity ^= 1;
             parts += c.parity * WARPS * 16 * c.lanes;
             put_parts(parts, acc, plain, c.lanes);
-            stash_wait();
             block_wait();
         }
-        const results<LANES> out = {parts,   p.slices,  r.tiles * 16, r.tile * 16,
-                                    c.lanes, p.outputs, at == 0};
-        finish(c, out, stage, r.begin / p.cut);
-        if (many)
+        const uint32_t rows = r.tiles * 16;
+        const results<LANES> out = {parts,  slices, rows,    c.lanes == 1 ? 0 : ~0u / rows + 1,
+                                    r.item, p.half, c.lanes, p.outputs,
+                                    at == 0};
+        finish(c, out, stage, r.cut);
+        if (many) {
+            asm volatile("fence.proxy.async;" ::: "memory");
             block_wait();
+        }
     }
 }
 
@@ -746,9 +809,10 @@ template <int LANES>
 __device__ __forceinline__ void load_layer(token_shared<LANES> &shared,
                                            const struct token_model &model, uint32_t index)
 {
-    if (index < model.layer_count && threadIdx.x < sizeof(struct token_layer) / 4)
-        ((uint32_t *)&shared.layers[index % 2])[threadIdx.x] =
-            ((const uint32_t *)&model.layers[index])[threadIdx.x];
+    const uint32_t i = threadIdx.x;
+    if (index < model.layer_count && i < sizeof(struct token_layer) / 4)
+        stash_copy((uint32_t *)&shared.layers[index % 2] + i,
+                   (const uint32_t *)&model.layers[index] + i);
 }
 
 /* Norms' weights are the same for all blocks: one line each to L2, before they are wanted. */
@@ -763,33 +827,48 @@ __device__ __forceinline__ void fetch_norm(const token_run_state<LANES> &c, uint
 }
 
 template <int LANES>
+__device__ __forceinline__ void enter_layer(token_run_state<LANES> &c, uint32_t index)
+{
+    c.layer = &c.shared.layers[index % 2];
+    c.s.layer_offset = (size_t)index * (c.s.states + c.s.taps - 1) * c.s.inner;
+}
+
+template <int LANES>
 __device__ __forceinline__ void compute(token_run_state<LANES> &c, const shared_matrix *matrices,
                                         uint32_t steps)
 {
     constexpr bool many = LANES > FEW;
     uint32_t target = 0;
+    enter_layer(c, 0);
+    stash_for(c, STAGE_IN, false);
     for (uint32_t step = 0; step < steps; step++) {
         const uint32_t index = step / 4;
         const uint32_t stage = step + 1 == steps ? (uint32_t)STAGE_LOGITS : step % 4;
         const uint32_t type = matrices[step].type;
-        c.layer = &c.shared.layers[index % 2];
-        c.s.layer_offset = (size_t)index * (c.s.states + c.s.taps - 1) * c.s.inner;
+
+        prepare(c, stage, type != FRAGMENT_PLAIN, target);
+        product(c, stage, type);
+        stash_wait(); /* where there were no rows, too */
+        if (stage == STAGE_LOGITS)
+            break;
+        grid_arrive(c.w.barrier, many);
+        /* While others are on their way. */
+        c.late.flush(c.s.inner);
         if (stage == STAGE_IN) {
+            stash_for(c, STAGE_DT, false);
             load_layer(c.shared, c.model, index + 1);
-            stash_for(c, STAGE_IN, false);
         } else if (stage == STAGE_X) {
             stash_for(c, STAGE_DT, true);
             fetch_norm(c, index + 1);
-        } else if (stage == STAGE_OUT) {
+        } else if (stage == STAGE_DT) {
             stash_for(c, STAGE_OUT, false);
+        } else if (index + 1 < c.model.layer_count) {
+            enter_layer(c, index + 1);
+            stash_for(c, STAGE_IN, false);
         }
-        prepare(c, stage, type != FRAGMENT_PLAIN, target);
-        product(c, stage, type);
-        if (stage == STAGE_IN)
-            stash_for(c, STAGE_DT, false);
-        if (stage != STAGE_LOGITS)
-            grid_barrier(c.w.barrier, target, many);
+        grid_wait(c.w.barrier, target);
     }
+
     grid_leave(c.w.barrier);
 }
 
@@ -826,15 +905,14 @@ __global__ void __launch_bounds__(token_threads<LANES>::value, 1)
     token_shared<LANES> &shared = *(token_shared<LANES> *)memory;
     shared_matrix *matrices = (shared_matrix *)(memory + places.matrices);
     const uint32_t steps = model.layer_count * 4 + 1;
-    const token_ring ring = {memory + places.ring,
-                             shared.full,
-                             shared.empty,
-                             {places.slots, places.inverse},
-                             LANES > FEW ? (uint32_t)SLOT_MANY : (uint32_t)SLOT,
-                             places.flying};
+    const token_ring ring = {memory + places.ring,           shared.full,       shared.empty,
+                             {places.slots, places.inverse}, places.slot_bytes, places.plain_shift};
 
     list_matrices(matrices, model);
     load_layer(shared, model, 0);
+    stash_wait();
+    if (threadIdx.x < STAGES)
+        shared.shares[threadIdx.x] = share_of(w.shapes[threadIdx.x], threadIdx.x == STAGE_X);
     for (uint32_t n = threadIdx.x; n < lanes; n += blockDim.x)
         shared.states[n] = lane_table->states[n];
     if (threadIdx.x == 0) {
@@ -851,10 +929,10 @@ __global__ void __launch_bounds__(token_threads<LANES>::value, 1)
     }
     __syncthreads();
     if (threadIdx.x / 32 == WARPS) {
-        fetch_weights<LANES>(w, ring, matrices, steps);
+        fetch_weights<LANES>(w, ring, matrices, shared.shares, steps);
     } else if (threadIdx.x / 32 > WARPS) {
         fetch_records(w, memory + places.activations, shared.piece_full, shared.piece_empty,
-                      &shared.go, matrices, steps, lanes);
+                      &shared.go, matrices, shared.shares, steps, lanes);
     } else {
         float *stash = (float *)(memory + places.stash) + threadIdx.x % STASH;
         token_run_state<LANES> c = {model,
@@ -864,6 +942,7 @@ __global__ void __launch_bounds__(token_threads<LANES>::value, 1)
                                     memory + places.activations,
                                     (float *)(memory + places.parts),
                                     {stash},
+                                    {LANES <= FEW},
                                     places.pitch,
                                     lanes,
                                     0,
@@ -883,6 +962,7 @@ struct token {
     struct token_work work;
     void *memory;
     int blocks, shared_bytes;
+    uint32_t slot_bytes[3]; /* with few lanes, with still fewer, with many */
 };
 
 static uint32_t power_from(uint32_t value)
@@ -899,15 +979,31 @@ static uint32_t divided_up(uint32_t value, uint32_t by)
 }
 
 /* Warps that have no tile of their own share one, as far as its columns go. */
+static uint32_t slice_shift_of(uint32_t tiles, uint32_t units)
+{
+    uint32_t shift = 0;
+    while ((2u << shift) * power_from(tiles) <= WARPS && 1u << shift < units)
+        shift++;
+    return shift;
+}
+
 static struct product_shape shape_of(uint32_t outputs, uint32_t columns, uint32_t blocks)
 {
     struct product_shape p = {};
     p.outputs = outputs;
     p.tiles = divided_up(outputs, 16);
     p.units = p.cut = divided_up(columns, 256);
+    p.cuts = 1;
     p.each = divided_up(p.tiles, blocks);
-    const uint32_t tiles = power_from(p.each < 8 ? p.each : 8);
-    p.slices = power_from(p.units) < WARPS / tiles ? power_from(p.units) : WARPS / tiles;
+    p.slice_shift = slice_shift_of(p.each < WARPS ? p.each : WARPS, p.units);
+    return p;
+}
+
+/* `in` makes channels and gates, which cost different work: blocks get both alike. */
+static struct product_shape shape_of_in(uint32_t inner, uint32_t columns, uint32_t blocks)
+{
+    struct product_shape p = shape_of(2 * inner, columns, blocks);
+    p.half = p.tiles % 2 == 0 ? p.tiles / 2 : 0;
     return p;
 }
 
@@ -915,10 +1011,10 @@ static struct product_shape shape_of(uint32_t outputs, uint32_t columns, uint32_
 static struct product_shape shape_of_x(uint32_t outputs, uint32_t columns, uint32_t blocks)
 {
     struct product_shape p = shape_of(outputs, columns, blocks);
-    const uint32_t cuts = p.tiles < blocks ? blocks / p.tiles : 1;
-    p.cut = power_from(divided_up(p.units, cuts));
-    p.each = divided_up(p.tiles * divided_up(p.units, p.cut), blocks);
-    p.slices = p.cut < WARPS ? p.cut : WARPS;
+    p.cut = power_from(divided_up(p.units, p.tiles < blocks ? blocks / p.tiles : 1));
+    p.cuts = divided_up(p.units, p.cut);
+    p.each = divided_up(p.tiles * p.cuts, blocks);
+    p.slice_shift = slice_shift_of(1, p.cut);
     return p;
 }
 
@@ -933,7 +1029,7 @@ static size_t lay_out(struct token *t, uint8_t *base)
         used += (bytes + 255) / 256 * 256;
         return (void *)at;
     };
-    w->shapes[STAGE_IN] = shape_of(2 * inner, m->embedding, blocks);
+    w->shapes[STAGE_IN] = shape_of_in(inner, m->embedding, blocks);
     w->shapes[STAGE_X] = shape_of_x(m->shape.rank + 2 * m->shape.states, inner, blocks);
     w->shapes[STAGE_DT] = shape_of(inner, m->shape.rank, blocks);
     w->shapes[STAGE_OUT] = shape_of(m->embedding, inner, blocks);
@@ -942,21 +1038,19 @@ static size_t lay_out(struct token *t, uint8_t *base)
     w->embedding_stride = device_round_up(m->embedding, 256);
     w->inner_stride = device_round_up(inner, 256);
     w->mixer_stride = device_round_up(m->shape.rank + 2 * m->shape.states, 16);
-    w->embedding_pitch = w->embedding_stride / 256 * RECORD;
-    w->inner_pitch = w->inner_stride / 256 * RECORD;
-    w->rank_pitch = device_round_up(m->shape.rank, 256) / 256 * RECORD;
+    const size_t embedding = (size_t)w->embedding_stride / 256 * PIECE;
+    const size_t wide = (size_t)w->inner_stride / 256 * PIECE;
     w->barrier = (uint32_t *)take(256);
     w->x = (float *)take((size_t)TOKEN_LANES * w->embedding_stride * 4);
     w->z = (float *)take((size_t)TOKEN_LANES * w->inner_stride * 4);
-    w->part =
-        (float *)take((size_t)divided_up(x->units, x->cut) * TOKEN_LANES * w->mixer_stride * 4);
+    w->part = (float *)take((size_t)x->cuts * TOKEN_LANES * w->mixer_stride * 4);
     w->bc = (float *)take((size_t)TOKEN_LANES * 32 * 4);
     w->logits = (float *)take((size_t)TOKEN_LANES * m->vocabulary * 4);
-    w->u = (uint8_t *)take((size_t)TOKEN_LANES * w->embedding_pitch);
-    w->xc = (uint8_t *)take((size_t)TOKEN_LANES * w->inner_pitch);
-    w->dt = (uint8_t *)take((size_t)TOKEN_LANES * w->rank_pitch);
-    w->y = (uint8_t *)take((size_t)TOKEN_LANES * w->inner_pitch);
-    w->integers = (uint8_t *)take((size_t)TOKEN_LANES * w->inner_pitch);
+    w->u = (uint8_t *)take(embedding);
+    w->xc = (uint8_t *)take(wide);
+    w->dt = (uint8_t *)take((size_t)divided_up(m->shape.rank, 256) * PIECE);
+    w->y = (uint8_t *)take(wide);
+    w->integers = (uint8_t *)take(wide);
     return used;
 }
 
@@ -964,7 +1058,7 @@ static size_t lay_out(struct token *t, uint8_t *base)
 static bool place(struct token_places *p, const struct token *t, uint32_t lanes)
 {
     const bool few = lanes <= FEW;
-    const uint32_t slot = few ? SLOT : SLOT_MANY, room = (uint32_t)t->shared_bytes;
+    const uint32_t room = (uint32_t)t->shared_bytes;
     uint32_t used = few ? sizeof(token_shared<FEW>) : sizeof(token_shared<TOKEN_LANES>);
     auto take = [&](size_t bytes) {
         uint32_t at = device_round_up(used, 128);
@@ -976,21 +1070,63 @@ static bool place(struct token_places *p, const struct token *t, uint32_t lanes)
         if (t->work.shapes[i].cut > units)
             units = t->work.shapes[i].cut;
     p->pitch = few ? units * RECORD + (units % 2 ? 0 : 64) : RECORD;
-    p->activations = take(few ? (size_t)lanes * p->pitch : (size_t)PIECES * TOKEN_LANES * RECORD);
-    size_t parts = few ? (size_t)2 * WARPS * 16 * 4 * lanes : (size_t)8 * 16 * 4 * SUMS_PITCH;
-    p->parts = take(parts > values ? parts : values);
+    p->activations = take(few ? (size_t)lanes * p->pitch : (size_t)PIECES * PIECE);
+    if (few) {
+        size_t parts = (size_t)2 * WARPS * 16 * 4 * lanes;
+        p->parts = take(parts > values ? parts : values);
+    } else { /* while the pieces are not needed */
+        p->parts = p->activations;
+    }
     p->stash = take(few ? STASH * STASH_EACH * 4 : 0);
     p->matrices = take((t->model.layer_count * 4 + 1) * sizeof(struct shared_matrix));
     p->ring = take(0);
-    p->slots = p->ring < room ? (room - p->ring) / slot : 0;
+    const uint32_t left = p->ring < room ? room - p->ring : 0;
+    p->plain_shift = few && left / t->slot_bytes[1] >= 4 ? 2 : 1;
+    p->slot_bytes = t->slot_bytes[!few ? 2 : p->plain_shift - 1];
+    p->slots = left / p->slot_bytes;
     if (p->slots > MOST_SLOTS)
         p->slots = MOST_SLOTS;
     p->inverse = p->slots < 2 ? 0 : (uint32_t)(((1ull << 32) + p->slots - 1) / p->slots);
-    p->flying = few ? FLYING : FLYING_MANY;
-    if (getenv("FLYING"))
-        p->flying = (uint32_t)atoi(getenv("FLYING"));
-    p->bytes = p->ring + p->slots * slot;
-    return p->slots >= 2;
+    p->bytes = p->ring + p->slots * p->slot_bytes;
+    return p->slots >= 2 && (few || values <= PIECE);
+}
+
+static_assert(WARPS * 16 * SUMS_PITCH * 4 <= PIECE, "many lanes' sums lie in the first piece");
+
+template <int LANES> static uint32_t turn_bytes(const struct device_matrix *m, uint32_t plain_shift)
+{
+    const bool plain = m->form != DEVICE_PACKED;
+    const uint32_t bytes = tile_bytes_of(plain ? (uint32_t)FRAGMENT_PLAIN : (uint32_t)m->type);
+    const uint32_t shift = turn_shift<LANES>(plain, bytes, plain_shift);
+    return device_round_up(plain ? 16 * row_pitch(shift) : bytes << shift, 128);
+}
+
+static void make_room(struct token *t, const struct device_matrix *m)
+{
+    const uint32_t all[3] = {turn_bytes<FEW>(m, 1), turn_bytes<FEW>(m, 2),
+                             turn_bytes<TOKEN_LANES>(m, 0)};
+    for (int i = 0; i < 3; i++)
+        if (all[i] > t->slot_bytes[i])
+            t->slot_bytes[i] = all[i];
+}
+
+/* Slots as large as the largest turn of the model's matrices. */
+static bool size_slots(struct token *t)
+{
+    const size_t bytes = t->model.layer_count * sizeof(struct token_layer);
+    struct token_layer *layers = (struct token_layer *)malloc(bytes);
+    bool ok =
+        layers && cudaMemcpy(layers, t->model.layers, bytes, cudaMemcpyDeviceToHost) == cudaSuccess;
+    make_room(t, &t->model.output);
+    for (uint32_t i = 0; ok && i < t->model.layer_count; i++) {
+        make_room(t, &layers[i].in);
+        make_room(t, &layers[i].x);
+        make_room(t, &layers[i].dt);
+        make_room(t, &layers[i].out);
+    }
+
+    free(layers);
+    return ok;
 }
 
 template <int LANES> static bool fits(const struct token *t)
@@ -1032,8 +1168,8 @@ struct token *token_new(const struct token_model *model, char why[256])
         snprintf(why, 256, "the device cannot keep a kernel on all its multiprocessors");
     } else {
         size_t bytes = lay_out(t, NULL);
-        if (model->layer_count > MOST_LAYERS || model->shape.states > 16 || !fits<FEW>(t) ||
-            !fits<TOKEN_LANES>(t)) {
+        if (model->layer_count > MOST_LAYERS || model->shape.states > 16 || !size_slots(t) ||
+            !fits<FEW>(t) || !fits<TOKEN_LANES>(t)) {
             snprintf(why, 256, "the model does not fit the kernel");
         } else if (cudaMalloc(&t->memory, bytes) == cudaSuccess &&
                    cudaMemset(t->memory, 0, bytes) == cudaSuccess) {
