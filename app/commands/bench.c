@@ -58,6 +58,7 @@ static void print_json(struct output *out, const struct bench_job *job)
         {"decode_of_peak", result->decode_of_peak},
         {"state_save_ms", result->state_save_ms},
         {"state_load_ms", result->state_load_ms},
+        {"first_token_ms", result->first_token_ms},
     };
     json_t *json =
         json_pack("{s:o, s:s, s:s, s:s, s:i, s:s, s:I}", "model", output_json_text(job->model.name),
@@ -103,6 +104,8 @@ static void print_text(struct output *out, const struct bench_job *job)
     add_row(&table, "a state", quantity_bytes(text, (int64_t)result->state_bytes), "", "");
     add_row(&table, "saving it", quantity_rate(text, result->state_save_ms), "ms", "");
     add_row(&table, "loading it", quantity_rate(text, result->state_load_ms), "ms", "");
+    add_row(&table, "its first token", quantity_rate(text, result->first_token_ms), "ms",
+            "loading included");
     output_rows(out, &table);
 }
 

@@ -163,6 +163,12 @@ static inline float *random_values(struct random *random, size_t count, float sc
     return values;
 }
 
+/* Rounds of a random test: few under a sanitizer, with TEST_BRIEF in the environment. */
+static inline size_t cuda_rounds(size_t all)
+{
+    return getenv("TEST_BRIEF") && all > 3 ? 3 : all;
+}
+
 /* --- running ---------------------------------------------------------------------------- */
 
 static inline bool cuda_is_there(void)

@@ -126,7 +126,7 @@ static void check_own(bool precise, bool y_bf16, bool add)
 static void test_own_products(void **context)
 {
     (void)context;
-    for (size_t i = 0; i < ROUNDS; i++) {
+    for (size_t i = 0; i < cuda_rounds(ROUNDS); i++) {
         check_own(true, false, i % 2);
         check_own(false, false, i % 2);
         check_own(false, true, false);
@@ -171,7 +171,7 @@ static void test_library_products(void **context)
 {
     char why[256];
     (void)context;
-    for (size_t i = 0; i < ROUNDS; i++) {
+    for (size_t i = 0; i < cuda_rounds(ROUNDS); i++) {
         struct blas *blas = blas_new(4, why);
         if (!blas) {
             printf("  %s\n", why);

@@ -57,7 +57,7 @@ static void check_norm(bool precise)
 static void test_norm(void **context)
 {
     (void)context;
-    for (size_t i = 0; i < ROUNDS; i++)
+    for (size_t i = 0; i < cuda_rounds(ROUNDS); i++)
         check_norm(i % 2);
 }
 
@@ -131,7 +131,7 @@ static void check_surprise(const struct logits *l, const float *bits)
 static void test_logits(void **context)
 {
     (void)context;
-    for (size_t i = 0; i < ROUNDS; i++) {
+    for (size_t i = 0; i < cuda_rounds(ROUNDS); i++) {
         struct logits l = {.rows = 1 + (uint32_t)random_below(&random_source, MOST_ROWS)};
         l.parts = 1 + (uint32_t)random_below(&random_source, PARTS);
         l.part = 16 * (1 + (uint32_t)random_below(&random_source, 60));

@@ -188,7 +188,7 @@ static void check_conv(const struct layer *l, const float *y)
 static void test_convolution(void **context)
 {
     (void)context;
-    for (size_t i = 0; i < ROUNDS; i++) {
+    for (size_t i = 0; i < cuda_rounds(ROUNDS); i++) {
         struct layer l = random_layer();
         const struct device_layer_shape *s = &l.shape;
         size_t count = l.rows * s->inner_stride, used;
@@ -249,7 +249,7 @@ static void check_mixer(const struct layer *l, const float *dbc, const float *dt
 static void test_mixer(void **context)
 {
     (void)context;
-    for (size_t i = 0; i < ROUNDS; i++) {
+    for (size_t i = 0; i < cuda_rounds(ROUNDS); i++) {
         struct layer l = {0};
         random_shape(&l);
         const struct device_layer_shape *s = &l.shape;
@@ -361,7 +361,7 @@ static void run_scan(const struct layer *l, float *states, void *y, const void *
 static void test_scan(void **context)
 {
     (void)context;
-    for (size_t i = 0; i < ROUNDS; i++) {
+    for (size_t i = 0; i < cuda_rounds(ROUNDS); i++) {
         struct layer l = random_layer();
         const struct device_layer_shape *s = &l.shape;
         size_t count = l.rows * s->inner_stride, bytes = l.lanes * l.state_floats * sizeof(float);

@@ -396,7 +396,7 @@ static void check_model(struct test_model *m)
 static void test_token(void **context)
 {
     (void)context;
-    for (size_t i = 0; i < ROUNDS; i++) {
+    for (size_t i = 0; i < cuda_rounds(ROUNDS); i++) {
         struct test_model m = random_model(i % 2);
         check_model(&m);
         free_model(&m);

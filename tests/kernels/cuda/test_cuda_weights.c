@@ -131,7 +131,7 @@ static void check_embedding(const struct matrix *from, bool precise)
 static void test_weights(void **context)
 {
     (void)context;
-    for (size_t i = 0; i < ROUNDS * TYPES; i++) {
+    for (size_t i = 0; i < cuda_rounds(ROUNDS) * TYPES; i++) {
         enum blocks_type type = types[i % TYPES];
         struct matrix matrix =
             random_matrix(&random_source, type, 1 + random_below(&random_source, 90),
