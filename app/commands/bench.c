@@ -137,7 +137,11 @@ static bool run_sweep(struct session *session, void *context, struct error *erro
 static void print_point(struct output *out, const struct sweep_job *job,
                         const struct sweeping_point *point, bool json)
 {
-    const char *doing = point->generating ? "generating" : "reading";
+    static const char *const names[] = {[SWEEPING_FIRST] = "first",
+                                        [SWEEPING_READING] = "reading",
+                                        [SWEEPING_LAST] = "last",
+                                        [SWEEPING_GENERATING] = "generating"};
+    const char *doing = names[point->doing];
     char tokens[QUANTITY_SIZE], rate[QUANTITY_SIZE], memory[QUANTITY_SIZE];
     if (json) {
         output_json(out, json_pack("{s:o, s:s, s:s, s:s, s:I, s:o, s:o}", "model",
