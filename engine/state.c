@@ -47,6 +47,8 @@ bool state_fetch(struct state *state, struct error *error)
 {
     if (!state->ahead)
         return true;
+    if (!state->mirror)
+        return error_set(error, ERROR_SYSTEM, "a state was lost with the device that held it");
     if (!state->mirror->fetch(state, error))
         return false;
     state->ahead = false;

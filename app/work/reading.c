@@ -411,17 +411,26 @@ static void announce(struct session *session, const struct library_document *doc
     session_emit(session, &event);
 }
 
+/* Of two tags: what chooses the former. */
+static const char *choosing_option(const char *before, const char *now)
+{
+    size_t length = strcspn(before, "/");
+    bool same = length == strcspn(now, "/") && strncmp(before, now, length) == 0;
+    return same && strncmp(now, "cpu/", 4) == 0 ? "--kernels" : "--backend";
+}
+
 /* Numerics may change only on request, and for good. */
 static bool check_numerics(struct walk *w, const struct states_info *info, struct error *error)
 {
-    if (strcmp(info->numerics, w->session->tag) == 0)
+    const char *tag = w->session->tag;
+    if (strcmp(info->numerics, tag) == 0)
         return true;
     if (!w->options->mix)
         return error_set(error, ERROR_USAGE,
                          "this document was read with %s, and this program now computes with %s: "
-                         "use --mix to go on from its states all the same, or --kernels to choose "
-                         "the former",
-                         info->numerics, w->session->tag);
+                         "use --mix to go on from its states all the same, or %s to choose the "
+                         "former",
+                         info->numerics, tag, choosing_option(info->numerics, tag));
     w->reading.mixed = true;
     return true;
 }

@@ -371,7 +371,7 @@ static void write_payloads(void)
     struct buffer file = {0};
     for (int i = 0; i < 64; i++)
         values[i] = (float)(i % 8) / 8;
-    require(states_payload_pack(&packed, values, sizeof values, &error), "a payload");
+    require(states_payload_pack(&packed, values, sizeof values, NULL, &error), "a payload");
     gguf_writer_bytes(&file, "\1\1", 2);
     gguf_writer_bytes(&file, packed.bytes, packed.size);
     gguf_writer_save(path_of("payload", "claimed"), file.data, file.size);
