@@ -21,6 +21,10 @@ bool program_find(struct buffer *path, const char *name, struct error *error) WA
 bool program_start(pid_t *process, int *output, const char *path, const char *const *arguments,
                    int input, struct error *error) WARN_UNUSED;
 
+/* Whether the kernel has Landlock, by which tidemark-pdf may open poppler's tables and no
+ * other file; else it opens none. */
+bool program_may_open_tables(void);
+
 /* How many seconds a program may say nothing and be waited for: TIDEMARK_PATIENCE, else
  * 300. Processor time is limited elsewhere (extract/sandbox.h); this ends what sleeps. */
 unsigned program_patience(void);

@@ -2,10 +2,15 @@
 clear line about what is hostile, damaged or too much."""
 
 import collections
+import ctypes
 import gzip
+import os
 import pathlib
+import platform
 import re
+import signal
 import stat
+import struct
 import subprocess
 import time
 import unicodedata
@@ -23,6 +28,18 @@ JAPANESE = DOCUMENTS / "maint-guide-ja"
 
 def has_pdf():
     return (pathlib.Path(harness.options.build) / "extract" / "tidemark-pdf").exists()
+
+
+def hide_landlock():
+    """System calls 444 to 446 are answered as by a kernel that has none of them."""
+    steps = ((0x20, 0, 0, 0), (0x35, 0, 2, 444), (0x25, 1, 0, 446), (0x06, 0, 0, 0x50000 | 38),
+             (0x06, 0, 0, 0x7fff0000))
+    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
+    filters = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(steps), ctypes.addressof(code)))
+    libc = ctypes.CDLL(None)
+    if libc.prctl(38, 1, 0, 0, 0) != 0 or libc.prctl(
+            22, 2, ctypes.c_void_p(ctypes.addressof(filters)), 0, 0) != 0:
+        raise OSError("no filter can be set")
 
 
 class Formats(harness.Test):
@@ -330,6 +347,26 @@ class Hostile(Formats):
         page = pdf.stream(bomb, "/Filter [/FlateDecode /FlateDecode]")
         self.refuse(pdf.write([page]), "no text")
 
+    def test_pdf_without_landlock(self):
+        """On a kernel that cannot confine what tidemark-pdf opens it opens nothing, and says so
+        of a PDF that needs poppler's tables."""
+        tables = pathlib.Path("/usr/share/poppler/cMap")
+        if not has_pdf() or platform.machine() != "x86_64" or not tables.exists():
+            self.skipTest("PDF or poppler's tables are not here, or the filter is of another kind")
+        text = "\u6f6e\u304c\u6e80\u3061\u308b"
+        plain = documents.Pdf().write([[(72, 700, 10, "F1", "The tide comes in.")]])
+        results = []
+        for name, content in (("plain", plain), ("japanese", documents.japanese_pdf(text))):
+            user = self.home()
+            path = user.write(name, content)
+            results.append(subprocess.run(
+                [harness.options.program, "read", "--no-model", path], env=user.environment,
+                preexec_fn=hide_landlock, capture_output=True, text=True, check=False))
+        self.assertEqual(results[0].returncode, 0, results[0])
+        self.assertEqual(results[1].returncode, INPUT, results[1])
+        self.assertIn("Landlock", results[1].stderr)
+        self.assertEqual(self.take(documents.japanese_pdf(text)), [(text, text + "\n")])
+
     def test_pdf_without_its_program(self):
         user = self.home()
         (user.folder / "none").mkdir()
@@ -378,6 +415,60 @@ class Program(Formats):
         self.broken(d.wire((d.FAILED, b"\x1b[31mred\n")), "")
         self.broken(d.wire(text) + b"\x02\0\0\0\xff\xff\xff\xff" + b"\0" * 8, "makes no sense")
         self.broken(d.wire(text, (9, b"")), "makes no sense")
+
+    def test_silence(self):
+        """One that sleeps, before its first word or after, is stopped by the clock."""
+        d = documents
+        for stream in (b"", d.wire((d.TEXT, b"Some text."))):
+            user = self.home()
+            user.environment["TIDEMARK_PATIENCE"] = "1"
+            path = self.fake(user, stream, then="exec sleep 600")
+            result = user.run("read", "--no-model", path)
+            self.assertEqual(result.code, INPUT, result)
+            self.assertIn("was silent for 1 seconds", result.err)
+        user = self.home()
+        user.environment["TIDEMARK_PATIENCE"] = "1"
+        self.fake(user, then="exec sleep 600")
+        result = user.run("read", "--no-model", user.write("text.md", "# One\n\n*Text*\n"))
+        self.assertEqual(result.code, INPUT, result)
+        self.assertIn("was silent for 1 seconds over its Markdown", result.err)
+
+    def test_lies_about_markdown(self):
+        for stream, word in ((b"", "gave up"), (b"\x05\0\0\0", "makes no sense"),
+                             (b"\x0e\0\0\0\xff\xff", "gave up")):
+            user = self.home()
+            self.fake(user, stream)
+            path = user.write("text.md", "# One\n\n*Text*\n")
+            result = user.run("read", "--no-model", path)
+            self.assertEqual(result.code, INPUT, result)
+            self.assertIn(word, result.err)
+        user = self.home()
+        self.fake(user, b"\x0e\0\0\0" + b"\xff" * 14)
+        path = user.write("text.md", "# One\n\n*Text*\n")
+        self.assert_harmless(self.good(user, "read", "--no-model", path))
+
+    def test_crash_in_the_midst(self):
+        """tidemark-pdf itself is struck by a signal while it works."""
+        if not has_pdf():
+            self.skipTest("PDF cannot be read here")
+        user = self.home()
+        page = [(72, 700 - 12 * i, 10, "F1", "Line %d" % i) for i in range(50)]
+        path = user.write("long", documents.Pdf().write([page] * 4000))
+        process = user.start("read", "--no-model", path)
+        found = []
+
+        def child():
+            found[:] = subprocess.run(["ps", "--no-headers", "-o", "pid", "--ppid", str(process.pid)],
+                                      stdout=subprocess.PIPE, check=False).stdout.split()
+            return found or process.poll() is not None
+        self.wait_for(child, "tidemark-pdf")
+        os.kill(int(found[0]), signal.SIGSEGV)
+        err = process.communicate(timeout=harness.PATIENCE)[1].decode()
+        self.assertEqual(process.returncode, INPUT, err)
+        lines = [line for line in err.splitlines() if line.startswith("tidemark: ")]
+        self.assertEqual(len(lines), 1, err)
+        self.assertRegex(lines[0], r"at page or part \d+, it makes tidemark-pdf crash \(signal 11\)")
+        self.good(user, "verify")
 
     def test_file_that_changes_or_vanishes_meanwhile(self):
         d = documents
