@@ -14,7 +14,10 @@ enum {
     BUFFER = 2 * (WIRE_HEAD + WIRE_PAYLOAD),
     HEADING_MOST = 2000, /* bytes; a longer one is a paragraph in large letters */
     FORMAT_SIZE = 32,
+    HEADINGS_MOST = 65536, /* as the programs keep to */
 };
+
+#define TEXT_MOST (UINT64_C(5) << 30) /* they keep to 4 GiB without line ends */
 
 /* What a page or a chapter's file is called. */
 struct label {
@@ -36,7 +39,7 @@ struct extraction {
     uint64_t frames;
     enum position_unit unit;
     struct position at; /* of the next byte of text */
-    uint64_t blocks;
+    uint64_t blocks, headings;
     bool open;           /* the last block given goes on in the next frame */
     enum wire_kind last; /* of the last block */
     char format[FORMAT_SIZE];
@@ -360,6 +363,8 @@ static bool take_text(struct extraction *extraction, struct block *block,
 {
     if (!is_clean(frame->bytes, frame->size))
         return distrust(extraction, "text that is none", error);
+    if (extraction->at.byte > TEXT_MOST || extraction->headings > HEADINGS_MOST)
+        return distrust(extraction, "more than any document holds", error);
     if (!*begun && !begin_block(extraction, block, frame))
         return distrust(extraction, "a heading of no level", error);
     *begun = extraction->open = (frame->flags & WIRE_CONTINUES) != 0;
@@ -374,6 +379,7 @@ static bool finish_block(struct extraction *extraction, struct block *block, str
         trace_keep(&block->text, text->size - 1);
     block->heading = block->heading && text->size <= HEADING_MOST && text->size > 0;
     if (block->heading) {
+        extraction->headings++;
         buffer_clear(&block->title);
         if (!block_append_title(&block->title, text->data, text->size, error))
             return false;
