@@ -169,14 +169,15 @@ class Exchange(harness.Test):
     def test_interrupted_and_resumed(self):
         """The states of a reading that was stopped again and again are those of one in one go."""
         user = self.home(harness.BUNDLED)
-        path = user.write("long.md", book(1500))
+        path = user.write("long.md", book(400))
         whole = self.home(harness.BUNDLED)
         self.good(whole, "read", path, "--backend", "cuda", "--quiet", "--keep-every", 0)
-        stopped = 0
+        stopped, patience = 0, 0.6
         for _ in range(30):
             process = user.start("read", path, "--backend", "cuda", "--quiet", "--keep-every", 0)
+            patience *= 1.2 + 0.1 * harness.dice.random()
             try:
-                process.communicate(timeout=0.7 + 0.6 * harness.dice.random())
+                process.communicate(timeout=patience)
             except harness.subprocess.TimeoutExpired:
                 begun = harness.time.monotonic()
                 process.send_signal(signal.SIGINT)
