@@ -66,9 +66,9 @@ struct kernels {
      * the others have NULL in both. Where packs() says so, w's product takes, in
      * place of x, what pack() made of it: rows [first, first + count), count at most
      * KERNELS_PACK_ROWS and first a multiple of it, become packed rows in the level's
-     * own form, in memory that is as large as that of KERNELS_PACK_ROWS rows of x and
-     * begins at packed + first * x_stride (64-byte aligned). x_stride is at least
-     * w->columns + 16 and a multiple of 16. */
+     * own form, at a place of their own within packed[0] to
+     * packed[(first + KERNELS_PACK_ROWS) * x_stride - 1] (64-byte aligned). x_stride is at
+     * least w->columns + 16 and a multiple of 16. */
     bool (*packs)(const struct matrix *w, bool decode);
     void (*pack)(float *packed, const struct matrix *w, bool decode, const float *x,
                  size_t x_stride, size_t first, size_t count);

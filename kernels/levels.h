@@ -10,8 +10,8 @@
 /* Outputs of a bf16 panel, decoded for all rows of a pass. */
 #define LEVELS_BF16_OUTPUTS 128
 
-/* Work memory of a decode product of several lanes in tiles. */
-#define LEVELS_LANES_FLOATS 24576
+/* Work memory of a decode product of several lanes. */
+#define LEVELS_LANES_FLOATS 6144
 
 extern const struct kernels levels_reference;
 extern const struct kernels levels_avx2;

@@ -24,6 +24,14 @@ enum {
     BF16_TILE_COLUMNS = 32,
 };
 
+/* Elements between groups of 16 packed rows. Where all groups' tiles of the same columns
+ * would fall into the same few sets of a cache, they are moved apart. */
+static inline size_t bf16_apart(size_t columns)
+{
+    size_t tiles = (columns + BF16_TILE_COLUMNS - 1) / BF16_TILE_COLUMNS;
+    return BF16_TILE * (tiles % 64 ? tiles : tiles + 32);
+}
+
 /* Packs `count` <= 16 rows of `columns` floats. */
 void bf16_pack(uint16_t *tiles, const float *x, size_t x_stride, size_t count, size_t columns);
 

@@ -44,14 +44,17 @@ void vnni_quantize(struct vnni_quantized *block, const float *x);
 
 bool vnni_packs(const struct matrix *w, bool decode);
 bool vnni_rounds_to_bytes(const struct matrix *w); /* in decode */
-void vnni_pack_row(struct vnni_stretch *packed, enum blocks_type type, const float *x,
-                   size_t columns);
+/* Up to KERNELS_PACK_ROWS rows for vnni_decode_lanes(), in the memory of so many. */
+void vnni_pack_lanes(void *packed, enum blocks_type type, const float *x, size_t x_stride,
+                     size_t lanes, size_t columns);
 void vnni_pack(float *packed, const struct matrix *w, bool decode, const float *x, size_t x_stride,
                size_t first, size_t count);
 
-/* One packed row. */
+/* One packed row; several. */
 void vnni_decode_row(float *y, const struct matrix *w, size_t first, size_t count,
                      const struct vnni_stretch *x, bool add);
+void vnni_decode_lanes(float *y, size_t y_stride, const struct matrix *w, size_t first,
+                       size_t count, const void *x, size_t lanes, bool add, float *scratch);
 
 void vnni_prefill_matmul(float *y, size_t y_stride, const struct matrix *w, size_t first,
                          size_t count, const float *x, size_t x_stride, size_t rows, bool add,

@@ -68,8 +68,8 @@ static void put_block(struct vnni_stretch *s, enum blocks_type type, size_t bloc
     }
 }
 
-void vnni_pack_row(struct vnni_stretch *packed, enum blocks_type type, const float *x,
-                   size_t columns)
+static void pack_row(struct vnni_stretch *packed, enum blocks_type type, const float *x,
+                     size_t columns)
 {
     for (size_t k = 0; k < columns; k += VNNI_STRETCH, packed++) {
         size_t blocks = (columns - k) / 32;
@@ -86,12 +86,16 @@ void vnni_pack(float *packed, const struct matrix *w, bool decode, const float *
                size_t first, size_t count)
 {
     if (!decode) {
-        bf16_pack((void *)(packed + first * x_stride), x + first * x_stride, x_stride, count,
-                  w->columns);
+        bf16_pack((uint16_t *)(void *)packed + first / 16 * bf16_apart(w->columns),
+                  x + first * x_stride, x_stride, count, w->columns);
         return;
     }
-    for (size_t r = first; r < first + count; r++)
-        vnni_pack_row((void *)(packed + r * x_stride), w->type, x + r * x_stride, w->columns);
+    packed += first * x_stride;
+    x += first * x_stride;
+    if (count == 1)
+        pack_row((void *)packed, w->type, x, w->columns);
+    else
+        vnni_pack_lanes(packed, w->type, x, x_stride, count, w->columns);
 }
 
 const struct kernels levels_vnni = {
