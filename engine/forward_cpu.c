@@ -14,9 +14,9 @@ enum {
     CHANNEL_BLOCK = 128,           /* channels of one work item in the scan, or more so that */
     SCAN_ITEM = 384,               /* so many channels of a token are worth handing out */
     CONV_ITEM = 4096,
-    MOST_OUTPUTS = 128, /* outputs of one work item, */
-    LEAST_ITEMS = 8,    /* unless that gave each thread fewer items than these, */
-    DECODE_ITEMS = 4,   /* or these when it decodes: then handing out counts */
+    MOST_OUTPUTS = 256, /* outputs of one work item, and what they are a multiple of: */
+    PANEL_OUTPUTS = 32, /* full panels in prefill; in decode */
+    LINE_OUTPUTS = 16,  /* a cache line, so that no two threads write one */
     LOGIT_OUTPUTS = 256,
     HUGE_PAGE = 2 << 20,
 };
@@ -106,7 +106,7 @@ static size_t larger(size_t a, size_t b)
  * pages apart. */
 static float *floats_new(size_t count)
 {
-    size_t size = count * sizeof(float), unit = size < HUGE_PAGE ? 64 : HUGE_PAGE;
+    size_t size = count * sizeof(float), unit = size < HUGE_PAGE / 8 ? 64 : HUGE_PAGE;
     size = divide_up(size, unit) * unit;
     float *floats = aligned_alloc(unit, size);
     if (floats && unit == HUGE_PAGE)
@@ -245,15 +245,14 @@ static void product_item(void *context, size_t item, unsigned worker)
     multiply(f, f->out, f->out_stride, f->matrix, first, count, f->add, worker);
 }
 
-/* Many outputs share what they read of the activations; many items share the work well. */
+/* Many outputs share what they read of the activations; every thread gets as many of
+ * them, in a few items each, so that one that is held up leaves its share to the others. */
 static size_t item_outputs(const struct forward *f, size_t outputs)
 {
-    const size_t threads = pool_threads(f->pool);
-    size_t size = MOST_OUTPUTS, items = (f->decoding ? DECODE_ITEMS : LEAST_ITEMS) * threads;
-    size_t least = f->decoding ? KERNELS_OUTPUT_STEP / 2 : KERNELS_OUTPUT_STEP;
-    while (size > least && divide_up(outputs, size) < items)
-        size /= 2;
-    return size;
+    const size_t threads = pool_threads(f->pool), each = divide_up(outputs, threads);
+    const size_t items = larger(divide_up(each, MOST_OUTPUTS), f->decoding ? 4 : 2);
+    const size_t unit = f->decoding ? LINE_OUTPUTS : PANEL_OUTPUTS;
+    return divide_up(divide_up(each, items), unit) * unit;
 }
 
 static bool product(struct forward *f, float *out, size_t out_stride, const struct matrix *matrix,

@@ -102,14 +102,13 @@ const struct kernels *kernels_best(void)
 size_t kernels_scratch_floats(size_t columns)
 {
     /* Eight rows of activations laid out anew, which is more than two decoded rows; a
-     * float panel of KERNELS_OUTPUT_STEP outputs and the rows that are being transposed
-     * into it; a bf16 panel, such rows and 32 rows of sums; or what lanes
+     * float panel of LEVELS_PANEL_OUTPUTS outputs and the rows that are being transposed
+     * into it; a bf16 panel, such rows and four tiles of sums; or what lanes
      * need. */
     const size_t sizes[] = {
         8 * columns,
-        (size_t)KERNELS_OUTPUT_STEP * LEVELS_PANEL_COLUMNS + 16 * 256,
-        ((size_t)LEVELS_BF16_OUTPUTS * LEVELS_PANEL_COLUMNS + 16 * 256) / 2 +
-            (size_t)LEVELS_BF16_OUTPUTS * 32,
+        (size_t)LEVELS_PANEL_OUTPUTS * LEVELS_PANEL_COLUMNS + 16 * 256,
+        ((size_t)LEVELS_BF16_OUTPUTS * LEVELS_PANEL_COLUMNS + 16 * 256) / 2 + 4 * 256,
         LEVELS_LANES_FLOATS,
     };
     size_t most = 0;

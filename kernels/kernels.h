@@ -103,10 +103,6 @@ struct kernels {
     float (*sum_exp)(float *top, const float *x, size_t size);
 };
 
-/* Outputs are handed out in multiples of this, so that no two threads write one
- * cache line and panels are full. Results do not depend on it. */
-#define KERNELS_OUTPUT_STEP 32
-
 #define KERNELS_PACK_ROWS 16
 #define KERNELS_PASS_ROWS 1024
 

@@ -6,25 +6,19 @@
  *     rows 0-15        sum 0          sum 1           each step of 32 columns: four
  *     rows 16-31       sum 2          sum 3           loads, four products
  *
- * A load of 16 lines from the second-level cache takes as long as a product, so that at
- * least one factor must come from the first. A panel of weights is decoded once for all
- * rows of the pass (bf16.h) and stays in the second-level cache; its tiles are loaded with
- * a hint that leaves the first to 32 rows of activations, INNER tiles of each 16. While
- * these wait for the next columns, the sums of all the panel's outputs lie one tile after
- * the other in work memory, not in y, whose rows are pages apart. A sum runs over the
- * columns in order, whatever rows and outputs are beside it. */
+ * A load of 16 lines from the second-level cache takes as long as a product. A panel of
+ * weights is decoded once for all rows of the pass (bf16.h) and stays in the second-level
+ * cache; its tiles are loaded with the hint that keeps the first for the activations,
+ * which all outputs of the panel share. Meanwhile the next 32 rows of activations are
+ * fetched into the second. Where the columns exceed a panel, sums are stored and taken up
+ * again. A sum runs over the columns in order, whatever rows and outputs are beside it. */
 #include "kernels/x86/amx.h"
 #include "kernels/x86/amx_tiles.h"
 #include "kernels/x86/bf16.h"
 
 #include <string.h>
 
-enum {
-    SIDE = 16,
-    ROW_BYTES = 64,
-    TILE_FLOATS = SIDE * SIDE,
-    INNER = 24, /* steps that 32 rows of activations stay for */
-};
+enum { SIDE = 16, ROW_BYTES = 64, TILE_FLOATS = SIDE * SIDE };
 
 /* Where four tiles of sums lie: in y, or one after the other. */
 struct sums {
@@ -33,129 +27,138 @@ struct sums {
     size_t down, outputs; /* floats to the tile below and to the one beside */
 };
 
-/* R x N tiles of sums, each 1 or 2. The tiles' numbers must be constants. Each factor is
- * loaded for the next step as soon as it has been used, so that loading hides behind the
- * products in between. (The last step loads the first one's again.) */
-AMX_INLINE void block(const int R, const int N, const struct sums *from, const struct sums *to,
-                      const uint16_t *a0, const uint16_t *a1, const uint16_t *b0,
-                      const uint16_t *b1, size_t steps)
+/* Tiles of 16 rows and of 16 outputs: steps of 32 columns one after the other. */
+struct factors {
+    const uint16_t *a[2], *b[2];
+    size_t steps;
+    const char *next[2]; /* what will be a[] next: of each tile, lines [begin, end) */
+    size_t begin, end;
+};
+
+AMX_INLINE void fetch_next(const struct factors *f, size_t step)
 {
-    _tile_loadd(4, a0, ROW_BYTES);
-    _tile_stream_loadd(6, b0, ROW_BYTES);
-    if (N > 1)
-        _tile_stream_loadd(7, b1, ROW_BYTES);
-    if (R > 1)
-        _tile_loadd(5, a1, ROW_BYTES);
-    if (from) {
-        _tile_loadd(0, from->at, from->stride);
+    for (size_t line = f->begin; line < f->end; line++) {
+        _mm_prefetch(f->next[0] + (step * SIDE + line) * ROW_BYTES, _MM_HINT_T1);
+        _mm_prefetch(f->next[1] + (step * SIDE + line) * ROW_BYTES, _MM_HINT_T1);
+    }
+}
+
+/* R x N tiles of sums, each 1 or 2, added to what is there when `resume`. The tiles'
+ * numbers must be constants. */
+AMX_INLINE void block(const int R, const int N, const struct sums *sums, const struct factors *f,
+                      bool resume)
+{
+    if (resume) {
+        _tile_loadd(0, sums->at, sums->stride);
         if (N > 1)
-            _tile_loadd(1, from->at + from->outputs, from->stride);
+            _tile_loadd(1, sums->at + sums->outputs, sums->stride);
         if (R > 1)
-            _tile_loadd(2, from->at + from->down, from->stride);
+            _tile_loadd(2, sums->at + sums->down, sums->stride);
         if (R > 1 && N > 1)
-            _tile_loadd(3, from->at + from->down + from->outputs, from->stride);
+            _tile_loadd(3, sums->at + sums->down + sums->outputs, sums->stride);
     } else {
         _tile_zero(0);
         _tile_zero(1);
         _tile_zero(2);
         _tile_zero(3);
     }
-    for (size_t i = 1; i <= steps; i++) {
-        size_t next = (i < steps ? i : 0) * BF16_TILE;
+    for (size_t step = 0; step < f->steps; step++) {
+        _tile_stream_loadd(6, f->b[0] + step * BF16_TILE, ROW_BYTES);
+        _tile_loadd(4, f->a[0] + step * BF16_TILE, ROW_BYTES);
         _tile_dpbf16ps(0, 4, 6);
-        if (N > 1)
+        if (N > 1) {
+            _tile_stream_loadd(7, f->b[1] + step * BF16_TILE, ROW_BYTES);
             _tile_dpbf16ps(1, 4, 7);
-        _tile_loadd(4, a0 + next, ROW_BYTES);
-        if (R > 1)
+        }
+        if (R > 1) {
+            _tile_loadd(5, f->a[1] + step * BF16_TILE, ROW_BYTES);
             _tile_dpbf16ps(2, 5, 6);
-        _tile_stream_loadd(6, b0 + next, ROW_BYTES);
+        }
         if (R > 1 && N > 1)
             _tile_dpbf16ps(3, 5, 7);
-        if (N > 1)
-            _tile_stream_loadd(7, b1 + next, ROW_BYTES);
-        if (R > 1)
-            _tile_loadd(5, a1 + next, ROW_BYTES);
+        fetch_next(f, step);
     }
-    _tile_stored(0, to->at, to->stride);
+    _tile_stored(0, sums->at, sums->stride);
     if (N > 1)
-        _tile_stored(1, to->at + to->outputs, to->stride);
+        _tile_stored(1, sums->at + sums->outputs, sums->stride);
     if (R > 1)
-        _tile_stored(2, to->at + to->down, to->stride);
+        _tile_stored(2, sums->at + sums->down, sums->stride);
     if (R > 1 && N > 1)
-        _tile_stored(3, to->at + to->down + to->outputs, to->stride);
+        _tile_stored(3, sums->at + sums->down + sums->outputs, sums->stride);
 }
 
-/* Up to 32 rows and 32 outputs over some columns of a panel. */
-struct part {
+/* Up to 32 rows and 32 outputs of y. */
+struct corner {
     float *y;
     size_t y_stride, rows, outputs;
-    const uint16_t *a, *b;
-    size_t a_apart, b_apart; /* elements between tiles of 16 rows and of 16 outputs */
-    size_t steps;
-    bool first, last; /* of the panel's columns: sums come from y and go there */
-    bool resume;      /* there are sums before the first */
-    float *kept;      /* [4][TILE_FLOATS]: sums between the first and the last */
+    float *ragged; /* [4][TILE_FLOATS]: sums where some rows or outputs do not exist */
 };
 
-static void copy_sums(const struct part *p, bool to_y)
+static void copy_ragged(const struct corner *c, bool to_y)
 {
-    for (size_t r = 0; r < p->rows; r++)
-        for (size_t half = 0; half < 2 && half * SIDE < p->outputs; half++) {
-            size_t count = p->outputs - half * SIDE;
-            float *kept = p->kept + (r / SIDE * 2 + half) * TILE_FLOATS + r % SIDE * SIDE;
-            float *y = p->y + r * p->y_stride + half * SIDE;
+    for (size_t r = 0; r < c->rows; r++)
+        for (size_t half = 0; half < 2 && half * SIDE < c->outputs; half++) {
+            size_t count = c->outputs - half * SIDE;
+            float *ragged = c->ragged + (r / SIDE * 2 + half) * TILE_FLOATS + r % SIDE * SIDE;
+            float *y = c->y + r * c->y_stride + half * SIDE;
             size_t bytes = (count < SIDE ? count : SIDE) * sizeof *y;
             if (to_y)
-                memcpy(y, kept, bytes);
+                memcpy(y, ragged, bytes);
             else
-                memcpy(kept, y, bytes);
+                memcpy(ragged, y, bytes);
         }
 }
 
-static void product(const struct part *p)
+static void product(const struct corner *c, const struct factors *f, bool resume)
 {
-    const bool two_rows = p->rows > SIDE, two_outputs = p->outputs > SIDE;
-    const bool ragged = p->rows % SIDE || p->outputs % SIDE;
-    const struct sums kept = {p->kept, ROW_BYTES, 2 * TILE_FLOATS, TILE_FLOATS};
-    const struct sums in_y = {p->y, p->y_stride * sizeof *p->y, SIDE * p->y_stride, SIDE};
-    const struct sums *from = p->first && !p->resume ? NULL : p->first && !ragged ? &in_y : &kept;
-    const struct sums *to = p->last && !ragged ? &in_y : &kept;
-    const uint16_t *a1 = p->a + p->a_apart, *b1 = p->b + p->b_apart;
-    if (p->first && p->resume && ragged)
-        copy_sums(p, false);
+    const bool two_rows = c->rows > SIDE, two_outputs = c->outputs > SIDE;
+    const bool ragged = c->rows % SIDE || c->outputs % SIDE;
+    struct sums sums = {c->y, c->y_stride * sizeof *c->y, SIDE * c->y_stride, SIDE};
+    if (ragged)
+        sums = (struct sums){c->ragged, ROW_BYTES, 2 * TILE_FLOATS, TILE_FLOATS};
+    if (ragged && resume)
+        copy_ragged(c, false);
     amx_finish_writes();
     if (two_rows && two_outputs)
-        block(2, 2, from, to, p->a, a1, p->b, b1, p->steps);
+        block(2, 2, &sums, f, resume);
     else if (two_rows)
-        block(2, 1, from, to, p->a, a1, p->b, b1, p->steps);
+        block(2, 1, &sums, f, resume);
     else if (two_outputs)
-        block(1, 2, from, to, p->a, a1, p->b, b1, p->steps);
+        block(1, 2, &sums, f, resume);
     else
-        block(1, 1, from, to, p->a, a1, p->b, b1, p->steps);
+        block(1, 1, &sums, f, resume);
     amx_finish_writes();
-    if (p->last && ragged)
-        copy_sums(p, true);
+    if (ragged)
+        copy_ragged(c, true);
 }
 
-/* A panel of `outputs` outputs and `steps` steps with all rows. `all` is the part at its
- * first row, output and column. */
-static void with_panel(const struct part *all, size_t steps, float *sums)
+/* A panel with all rows. `all` is y from its first output on, a the first row's tiles. */
+static void with_panel(const struct corner *all, const uint16_t *a, size_t a_apart,
+                       const uint16_t *panel, size_t steps, bool resume)
 {
-    for (size_t r = 0; r < all->rows; r += 2 * SIDE)
-        for (size_t step = 0; step < steps; step += INNER)
-            for (size_t i = 0; i < all->outputs; i += 2 * SIDE) {
-                struct part part = *all;
-                part.y += r * all->y_stride + i;
-                part.rows = all->rows - r < 2 * SIDE ? all->rows - r : 2 * SIDE;
-                part.outputs = all->outputs - i < 2 * SIDE ? all->outputs - i : 2 * SIDE;
-                part.a += r / SIDE * all->a_apart + step * BF16_TILE;
-                part.b += i / SIDE * all->b_apart + step * BF16_TILE;
-                part.steps = steps - step < INNER ? steps - step : INNER;
-                part.first = step == 0;
-                part.last = step + part.steps == steps;
-                part.kept = sums + i / SIDE * 2 * TILE_FLOATS;
-                product(&part);
-            }
+    const size_t corners = (all->outputs + 2 * SIDE - 1) / (2 * SIDE);
+    const size_t lines = (SIDE + corners - 1) / corners;
+    for (size_t r = 0; r < all->rows; r += 2 * SIDE, a += 2 * a_apart) {
+        const size_t rows = all->rows - r;
+        for (size_t i = 0; i < corners; i++, panel += 2 * steps * BF16_TILE) {
+            const size_t outputs = all->outputs - i * 2 * SIDE;
+            struct corner corner = *all;
+            corner.y += r * all->y_stride + i * 2 * SIDE;
+            corner.rows = rows < 2 * SIDE ? rows : 2 * SIDE;
+            corner.outputs = outputs < 2 * SIDE ? outputs : 2 * SIDE;
+            struct factors f = {
+                .a = {a, a + a_apart},
+                .b = {panel, panel + steps * BF16_TILE},
+                .steps = steps,
+                .next = {(const char *)(a + 2 * a_apart), (const char *)(a + 3 * a_apart)},
+                .begin = i * lines,
+                .end = (i + 1) * lines < SIDE ? (i + 1) * lines : SIDE};
+            if (rows <= 2 * SIDE)
+                f.end = f.begin;
+            product(&corner, &f, resume);
+        }
+        panel -= 2 * corners * steps * BF16_TILE;
+    }
 }
 
 void amx_prefill_matmul(float *y, size_t y_stride, const struct matrix *w, size_t first,
@@ -163,7 +166,7 @@ void amx_prefill_matmul(float *y, size_t y_stride, const struct matrix *w, size_
                         float *scratch)
 {
     uint16_t *panel = (void *)scratch, *work = panel + BF16_OUTPUTS * BF16_COLUMNS;
-    float *sums = (void *)(work + 16 * 256);
+    const uint16_t *packed = (const void *)x;
     (void)x_stride;
     amx_configure(ROW_BYTES, SIDE, ROW_BYTES);
     for (size_t j = first; j < first + count; j += BF16_OUTPUTS) {
@@ -171,19 +174,10 @@ void amx_prefill_matmul(float *y, size_t y_stride, const struct matrix *w, size_
         for (size_t k = 0; k < w->columns; k += BF16_COLUMNS) {
             size_t columns = w->columns - k < BF16_COLUMNS ? w->columns - k : BF16_COLUMNS;
             size_t steps = bf16_steps(columns);
+            const struct corner all = {y + j, y_stride, rows, outputs, (void *)(work + BF16_WORK)};
             bf16_panel(panel, steps, work, w, j, outputs, k, k + columns);
-            const struct part all = {
-                .y = y + j,
-                .y_stride = y_stride,
-                .rows = rows,
-                .outputs = outputs,
-                .a = (const uint16_t *)(const void *)x + bf16_steps(k) * BF16_TILE,
-                .b = panel,
-                .a_apart = bf16_apart(w->columns),
-                .b_apart = steps * BF16_TILE,
-                .resume = add || k > 0,
-            };
-            with_panel(&all, steps, sums);
+            with_panel(&all, packed + bf16_steps(k) * BF16_TILE, bf16_apart(w->columns), panel,
+                       steps, add || k > 0);
         }
     }
     _tile_release();

@@ -53,6 +53,7 @@ static void conv_four(const struct conv *c)
         for (size_t d = 0; d < c->channels; d += 16) {
             __mmask16 mask = avx512_first(c->channels - d);
             __m512 sum = _mm512_maskz_loadu_ps(mask, c->bias + d);
+            _mm_prefetch((const char *)(c->x + (t + 4) * c->x_stride + d), _MM_HINT_T0);
 #pragma GCC unroll 4
             for (size_t j = 0; j < 4; j++)
                 sum =
@@ -86,18 +87,31 @@ struct steps {
     __m512 delta[TOKENS], delta_x[TOKENS], x[TOKENS], gate[TOKENS];
 };
 
+AVX512_INLINE void begin_step(struct steps *steps, size_t i, const struct scan *s, size_t t,
+                              size_t d, __mmask16 mask, __m512 bias)
+{
+    __m512 raw = _mm512_maskz_loadu_ps(mask, s->delta + t * s->delta_stride + d);
+    steps->x[i] = _mm512_maskz_loadu_ps(mask, s->x + t * s->x_stride + d);
+    steps->delta[i] = avx512_softplus(_mm512_add_ps(raw, bias));
+    steps->delta_x[i] = _mm512_mul_ps(steps->delta[i], steps->x[i]);
+    steps->gate[i] = avx512_silu(_mm512_maskz_loadu_ps(mask, s->gate + t * s->gate_stride + d));
+}
+
 static void begin_steps(struct steps *steps, const struct scan *s, size_t first, size_t count,
                         size_t d, __mmask16 mask)
 {
     const __m512 bias = _mm512_maskz_loadu_ps(mask, s->bias + d);
-    for (size_t i = 0; i < count; i++) {
-        const size_t t = first + i;
-        __m512 raw = _mm512_maskz_loadu_ps(mask, s->delta + t * s->delta_stride + d);
-        steps->x[i] = _mm512_maskz_loadu_ps(mask, s->x + t * s->x_stride + d);
-        steps->delta[i] = avx512_softplus(_mm512_add_ps(raw, bias));
-        steps->delta_x[i] = _mm512_mul_ps(steps->delta[i], steps->x[i]);
-        steps->gate[i] = avx512_silu(_mm512_maskz_loadu_ps(mask, s->gate + t * s->gate_stride + d));
-    }
+    for (size_t i = 0; i < count; i++)
+        begin_step(steps, i, s, first + i, d, mask, bias);
+}
+
+/* What token t needs: its rows lie pages apart, where no prefetcher looks. Beyond the last
+ * token this is harmless. */
+AVX512_INLINE void fetch_step(const struct scan *s, size_t t, size_t d)
+{
+    _mm_prefetch((const char *)(s->delta + t * s->delta_stride + d), _MM_HINT_T0);
+    _mm_prefetch((const char *)(s->x + t * s->x_stride + d), _MM_HINT_T0);
+    _mm_prefetch((const char *)(s->gate + t * s->gate_stride + d), _MM_HINT_T0);
 }
 
 AVX512_INLINE void end_step(const struct scan *s, size_t t, size_t d, __mmask16 mask,
@@ -142,6 +156,7 @@ static void scan_sixteen(const struct scan *s, size_t d)
             const float *b = s->b + (t + i) * s->bc_stride, *c = s->c + (t + i) * s->bc_stride;
             const __m512 delta = steps.delta[i], delta_x = steps.delta_x[i];
             __m512 sum = _mm512_setzero_ps();
+            fetch_step(s, t + i + TOKENS, d);
 #pragma GCC unroll 16
             for (size_t n = 0; n < 16; n++)
                 h[n] = advance(h[n], a[n], delta, delta_x, &b[n], &c[n], &sum);
@@ -151,6 +166,34 @@ static void scan_sixteen(const struct scan *s, size_t d)
 #pragma GCC unroll 16
     for (size_t n = 0; n < 16; n++)
         _mm512_mask_storeu_ps(s->h + n * s->h_stride + d, mask, h[n]);
+}
+
+/* One token of up to 16 x TOKENS channels from `first` on, 16 states: what waits for each
+ * other here is reading the states. */
+static void token_sixteen(const struct scan *s, size_t first)
+{
+    const size_t left = s->channels - first, end = left < 16 * TOKENS ? left : 16 * TOKENS;
+    struct steps steps;
+    for (size_t i = 0; 16 * i < end; i++) {
+        const size_t d = first + 16 * i;
+        const __mmask16 mask = avx512_first(s->channels - d);
+        begin_step(&steps, i, s, 0, d, mask, _mm512_maskz_loadu_ps(mask, s->bias + d));
+    }
+    for (size_t i = 0; 16 * i < end; i++) {
+        const size_t d = first + 16 * i;
+        const __mmask16 mask = avx512_first(s->channels - d);
+        const __m512 delta = steps.delta[i], delta_x = steps.delta_x[i];
+        __m512 sum = _mm512_setzero_ps();
+#pragma GCC unroll 16
+        for (size_t n = 0; n < 16; n++) {
+            float *at = s->h + n * s->h_stride + d;
+            _mm_prefetch((const char *)(at + 32), _MM_HINT_T0);
+            __m512 h = advance(_mm512_maskz_loadu_ps(mask, at), scaled_a(s, n, d, mask), delta,
+                               delta_x, &s->b[n], &s->c[n], &sum);
+            _mm512_mask_storeu_ps(at, mask, h);
+        }
+        end_step(s, 0, d, mask, &steps, i, sum, _mm512_maskz_loadu_ps(mask, s->skip + d));
+    }
 }
 
 /* The same for any number of states. */
@@ -183,11 +226,15 @@ void avx512_scan(const struct scan *s)
     __m512 h[MAX_STATES], a[MAX_STATES];
     unsigned control = _mm_getcsr();
     _mm_setcsr(control | FLUSH_SUBNORMALS);
-    for (size_t d = 0; d < s->channels; d += 16) {
-        if (s->states == 16)
-            scan_sixteen(s, d);
-        else
-            scan_any(s, d, h, a);
+    if (s->states == 16 && s->tokens == 1) {
+        for (size_t d = 0; d < s->channels; d += 16 * TOKENS)
+            token_sixteen(s, d);
+    } else {
+        for (size_t d = 0; d < s->channels; d += 16)
+            if (s->states == 16)
+                scan_sixteen(s, d);
+            else
+                scan_any(s, d, h, a);
     }
     _mm_setcsr(control);
 }

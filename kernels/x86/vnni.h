@@ -33,14 +33,15 @@ struct vnni_stretch {
     int32_t offset[VNNI_SLOTS]; /* what the weights' own offset adds to a dot product */
 };
 
-/* The activations of a block of 32 columns as integers. */
+/* The activations of a stretch as integers, the columns in order: x = scale * q. */
 struct vnni_quantized {
-    int8_t q[32];
-    float scale;
-    int32_t sums[2]; /* of each 16 */
+    int8_t q[VNNI_STRETCH];
+    float scale[VNNI_BLOCKS];      /* of each block of 32 columns */
+    int32_t sums[2 * VNNI_BLOCKS]; /* of each 16 columns' q */
 };
 
-void vnni_quantize(struct vnni_quantized *block, const float *x);
+/* `blocks` <= VNNI_BLOCKS blocks of 32 columns; the rest becomes zeros. */
+void vnni_quantize(struct vnni_quantized *values, const float *x, size_t blocks);
 
 bool vnni_packs(const struct matrix *w, bool decode);
 bool vnni_rounds_to_bytes(const struct matrix *w); /* in decode */

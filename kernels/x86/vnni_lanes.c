@@ -44,20 +44,20 @@ static size_t places(size_t lanes)
     return lanes <= 4 ? 4 : lanes <= 8 ? 8 : 16;
 }
 
-static void put_block(struct lane *lane, enum blocks_type type, size_t block,
-                      const struct vnni_quantized *values)
+static void put_lane(struct lane *lane, enum blocks_type type, const struct vnni_quantized *values)
 {
     const int offset = vnni_offset(type);
-    int sum = values->sums[0] + values->sums[1];
-    float part = values->scale * (float)sum;
-    memcpy(lane->q + 32 * block, values->q, 32);
-    lane->scale[block] = values->scale;
-    lane->sums[block] = type == BLOCKS_Q5_1 ? part : -part;
+    memcpy(lane->q, values->q, sizeof lane->q);
+    memcpy(lane->scale, values->scale, sizeof lane->scale);
+    for (size_t i = 0; i < VNNI_BLOCKS; i++) {
+        int sum = values->sums[2 * i] + values->sums[2 * i + 1];
+        float part = values->scale[i] * (float)sum;
+        lane->sums[i] = type == BLOCKS_Q5_1 ? part : -part;
+        lane->start[i] = -offset * sum;
+    }
     if (vnni_group(type) == 16)
-        for (size_t half = 0; half < 2; half++)
-            lane->start[2 * block + half] = -offset * values->sums[half];
-    else
-        lane->start[block] = -offset * sum;
+        for (size_t i = 0; i < 2 * VNNI_BLOCKS; i++)
+            lane->start[i] = -offset * values->sums[i];
 }
 
 void vnni_pack_lanes(void *packed, enum blocks_type type, const float *x, size_t x_stride,
@@ -65,13 +65,14 @@ void vnni_pack_lanes(void *packed, enum blocks_type type, const float *x, size_t
 {
     struct lane *at = packed;
     for (size_t k = 0; k < columns; k += VNNI_STRETCH, at += places(lanes)) {
-        memset(at, 0, places(lanes) * sizeof *at);
-        for (size_t lane = 0; lane < lanes; lane++)
-            for (size_t i = 0; i < VNNI_BLOCKS && k + 32 * i < columns; i++) {
-                struct vnni_quantized values;
-                vnni_quantize(&values, x + lane * x_stride + k + 32 * i);
-                put_block(&at[lane], type, i, &values);
-            }
+        const size_t blocks = (columns - k) / 32;
+        for (size_t lane = 0; lane < lanes; lane++) {
+            struct vnni_quantized values;
+            vnni_quantize(&values, x + lane * x_stride + k,
+                          blocks < VNNI_BLOCKS ? blocks : VNNI_BLOCKS);
+            put_lane(&at[lane], type, &values);
+        }
+        memset(at + lanes, 0, (places(lanes) - lanes) * sizeof *at);
     }
 }
 
