@@ -46,7 +46,7 @@ static bool vnni_runs(void)
 #ifdef TIDEMARK_AMX
 static bool amx_runs(void)
 {
-    return vnni_runs() && tiles_allowed(true) && levels_amx_run();
+    return vnni_runs() && tiles_allowed() && levels_amx_run();
 }
 #endif
 
@@ -58,6 +58,7 @@ static const struct level {
     {&levels_reference, reference_runs},
 #ifdef TIDEMARK_X86
     {&levels_avx2, avx2_runs},
+    {&levels_avx2_int8, avx2_runs},
     {&levels_avx512, avx512_runs},
 #ifdef TIDEMARK_VNNI
     {&levels_vnni, vnni_runs},

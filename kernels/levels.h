@@ -17,6 +17,7 @@
 
 extern const struct kernels levels_reference;
 extern const struct kernels levels_avx2;
+extern const struct kernels levels_avx2_int8;
 extern const struct kernels levels_avx512;
 extern const struct kernels levels_vnni;
 extern const struct kernels levels_amx;

@@ -10,8 +10,9 @@
  * weights is decoded once for all rows of the pass (bf16.h) and stays in the second-level
  * cache; its tiles are loaded with the hint that keeps the first for the activations,
  * which all outputs of the panel share. Meanwhile the next 32 rows of activations are
- * fetched into the second. Where the columns exceed a panel, sums are stored and taken up
- * again. A sum runs over the columns in order, whatever rows and outputs are beside it. */
+ * fetched into the second, and the next tiles of y into the first. Where the columns exceed a
+ * panel, sums are stored and taken up again. A sum runs over the columns in order, whatever rows
+ * and outputs are beside it. */
 #include "kernels/x86/amx.h"
 #include "kernels/x86/amx_tiles.h"
 #include "kernels/x86/bf16.h"
@@ -33,6 +34,8 @@ struct factors {
     size_t steps;
     const char *next[2]; /* what will be a[] next: of each tile, lines [begin, end) */
     size_t begin, end;
+    const float *next_y; /* the sums of the next product, 32 rows of two lines */
+    size_t y_stride;
 };
 
 AMX_INLINE void fetch_next(const struct factors *f, size_t step)
@@ -40,6 +43,11 @@ AMX_INLINE void fetch_next(const struct factors *f, size_t step)
     for (size_t line = f->begin; line < f->end; line++) {
         _mm_prefetch(f->next[0] + (step * SIDE + line) * ROW_BYTES, _MM_HINT_T1);
         _mm_prefetch(f->next[1] + (step * SIDE + line) * ROW_BYTES, _MM_HINT_T1);
+    }
+    const size_t each = (2 * SIDE + f->steps - 1) / f->steps;
+    for (size_t r = step * each; r < (step + 1) * each && r < 2 * SIDE; r++) {
+        __builtin_prefetch(f->next_y + r * f->y_stride, 1);
+        __builtin_prefetch(f->next_y + r * f->y_stride + SIDE, 1);
     }
 }
 
