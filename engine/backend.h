@@ -4,7 +4,8 @@
  *
  * A GPU's code lies in a module of its own, tidemark-cuda.so, which is loaded when it is
  * first asked for and stays: the program runs where neither CUDA nor a device is. It is
- * looked for at $TIDEMARK_CUDA_MODULE, beside the program, and where it is installed. */
+ * looked for at $TIDEMARK_CUDA_MODULE, beside the program, and where it is installed;
+ * BACKEND_AUTO loads it only where there is a sign of a device, or somebody named it. */
 #ifndef TIDEMARK_ENGINE_BACKEND_H
 #define TIDEMARK_ENGINE_BACKEND_H
 

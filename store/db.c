@@ -449,3 +449,32 @@ bool db_leave(struct db *db, bool own, bool ok, struct error *error)
     db_rollback(db);
     return false;
 }
+
+/* --- blobs ------------------------------------------------------------------ */
+
+bool db_blob_open(struct db_blob *blob, struct db *db, const char *doing, const char *table,
+                  const char *column, int64_t row, struct error *error)
+{
+    *blob = (struct db_blob){.db = db, .doing = doing};
+    int status = sqlite3_blob_open(db->handle, "main", table, column, row, 0, &blob->handle);
+    if (status == SQLITE_ERROR) /* no such row, or neither text nor blob */
+        return true;
+    if (status != SQLITE_OK)
+        return db_fail(db, doing, status, error);
+    blob->size = (size_t)sqlite3_blob_bytes(blob->handle);
+    return true;
+}
+
+bool db_blob_read(struct db_blob *blob, void *to, size_t at, size_t size, struct error *error)
+{
+    if (size == 0)
+        return true;
+    int status = sqlite3_blob_read(blob->handle, to, (int)size, (int)at);
+    return status == SQLITE_OK || db_fail(blob->db, blob->doing, status, error);
+}
+
+void db_blob_close(struct db_blob *blob)
+{
+    (void)sqlite3_blob_close(blob->handle);
+    blob->handle = NULL;
+}

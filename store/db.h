@@ -149,6 +149,21 @@ bool db_run(struct db_query *query, struct error *error) WARN_UNUSED;
 /* As db_run for a query that gives one row of one number, 0 when there is none. */
 bool db_run_for_count(struct db_query *query, int64_t *count, struct error *error) WARN_UNUSED;
 
+/* A large value that is read a piece at a time, without a copy of the whole. */
+struct db_blob {
+    struct db *db;
+    const char *doing;    /* completes "cannot ..." */
+    sqlite3_blob *handle; /* NULL: no such row, or a value without bytes; size is 0 */
+    size_t size;
+};
+
+bool db_blob_open(struct db_blob *blob, struct db *db, const char *doing, const char *table,
+                  const char *column, int64_t row, struct error *error) WARN_UNUSED;
+/* Not from two threads at a time. at + size <= blob->size. */
+bool db_blob_read(struct db_blob *blob, void *to, size_t at, size_t size,
+                  struct error *error) WARN_UNUSED;
+void db_blob_close(struct db_blob *blob);
+
 /* A write transaction, unless the caller is inside one already: *own says which.
  * db_leave commits its own one when `ok`, else undoes it, and returns whether all
  * went well. In a caller's transaction it leaves the undoing to the caller. */

@@ -33,6 +33,11 @@ void states_close(struct states *states)
     free(states);
 }
 
+void states_use_pool(struct states *states, struct pool *pool)
+{
+    states->pool = pool;
+}
+
 /* --- storing --------------------------------------------------------------- */
 
 /* *bytes: what the state took, 0 when there was none. */
@@ -97,7 +102,7 @@ static bool put(struct states *states, struct states_info *info, const void *pay
     assert(memchr(info->numerics, '\0', sizeof info->numerics));
     assert(payload && size > 0);
     struct states_payload packed;
-    if (!states_payload_pack(&packed, payload, size, error))
+    if (!states_payload_pack(&packed, payload, size, states->pool, error))
         return false;
     info->hash = hash_of(payload, size);
     info->raw_bytes = (int64_t)size;
@@ -335,19 +340,20 @@ static bool damaged_state(const struct states_row *row, const char *how, struct 
                      name.number, how, name.advice);
 }
 
-bool states_unpack(const struct states_row *row, const void *stored, size_t stored_size,
-                   void *payload, const char **fault, struct error *error)
+bool states_unpack(struct states *states, const struct states_row *row,
+                   const struct states_payload_source *source, void *payload, const char **fault,
+                   struct error *error)
 {
     size_t size = (size_t)row->info.raw_bytes;
     *fault = NULL;
-    if (row->codec != STATES_PAYLOAD_RAW && row->codec != STATES_PAYLOAD_ZSTD)
+    if (row->codec < STATES_PAYLOAD_RAW || row->codec > STATES_PAYLOAD_FRAMES)
         *fault = "its codec is unknown";
-    else if (stored_size != (uint64_t)row->info.stored_bytes)
+    else if (source->size != (uint64_t)row->info.stored_bytes)
         *fault = "its stored size differs";
     if (*fault)
         return true;
     bool sound;
-    if (!states_payload_unpack(payload, size, row->codec, stored, stored_size, &sound, error))
+    if (!states_payload_unpack(payload, size, row->codec, source, states->pool, &sound, error))
         return false;
     if (!sound) {
         *fault = "it cannot be unpacked";
@@ -359,25 +365,26 @@ bool states_unpack(const struct states_row *row, const void *stored, size_t stor
     return true;
 }
 
+static bool read_blob(void *context, void *to, size_t at, size_t size, struct error *error)
+{
+    return db_blob_read(context, to, at, size, error);
+}
+
 static bool load(struct states *states, const struct states_row *row, void *payload,
                  size_t capacity, struct error *error)
 {
     states->refused = (uint64_t)row->info.raw_bytes != capacity;
     if (states->refused)
         return other_size(row, capacity, error);
-    struct db_query query;
-    db_prepare(&query, &states->db, "load a state", "SELECT bytes FROM payload WHERE state = ?");
-    db_bind_int(&query, row->id);
-    size_t size = 0;
-    const void *bytes = db_row(&query) ? db_peek_blob(&query, &size) : NULL;
-    bool sound = true;
-    const char *fault = NULL;
-    if (db_ok(&query))
-        sound = states_unpack(row, bytes, size, payload, &fault, error);
-    if (sound && fault)
-        sound = damaged_state(row, fault, error);
-    states->refused = fault != NULL;
-    return db_finish(&query, sound ? error : NULL) && sound;
+    struct db_blob blob;
+    const char *fault;
+    if (!db_blob_open(&blob, &states->db, "load a state", "payload", "bytes", row->id, error))
+        return false;
+    const struct states_payload_source source = {read_blob, &blob, blob.size};
+    bool ok = states_unpack(states, row, &source, payload, &fault, error);
+    db_blob_close(&blob);
+    states->refused = ok && fault;
+    return ok && (!fault || damaged_state(row, fault, error));
 }
 
 /* Which states were of use matters only when room is short: the note is not worth

@@ -57,6 +57,12 @@ struct states_info {
 bool states_open(struct states **states, const char *folder, struct error *error) WARN_UNUSED;
 void states_close(struct states *states);
 
+/* Payloads are packed and unpacked by these threads from now on, NULL: by the caller's
+ * alone. Borrowed, until the next call or states_close; nothing else may run in the pool
+ * while a function of this header does. */
+struct pool;
+void states_use_pool(struct states *states, struct pool *pool);
+
 /* Stores a state durably, in place of any other of that place. In *info the
  * caller fills place, key, numerics and token; the rest is set here. size > 0. */
 bool states_put(struct states *states, struct states_info *info, const void *payload, size_t size,

@@ -4,6 +4,7 @@
 
 #include "store/db.h"
 #include "store/states.h"
+#include "store/states_payload.h"
 
 extern const struct db_kind states_schema_kind;
 
@@ -14,7 +15,8 @@ struct states {
      * other connections change) and all that was done here since. */
     bool total_known;
     int64_t total, total_version;
-    bool refused; /* see states_refused */
+    bool refused;      /* see states_refused */
+    struct pool *pool; /* see states_use_pool */
 };
 
 /* A row of the table: what is known outside, and what is not. */
@@ -33,9 +35,10 @@ struct states_row {
 void states_read_row(struct db_query *query, struct states_row *row);
 
 /* Writes the row's raw_bytes bytes at payload. *fault says what is wrong with the stored
- * bytes, which may be hostile; NULL: nothing. False: out of memory. */
-bool states_unpack(const struct states_row *row, const void *stored, size_t stored_size,
-                   void *payload, const char **fault, struct error *error) WARN_UNUSED;
+ * bytes, which may be hostile; NULL: nothing. False: out of memory, or the source failed. */
+bool states_unpack(struct states *states, const struct states_row *row,
+                   const struct states_payload_source *source, void *payload, const char **fault,
+                   struct error *error) WARN_UNUSED;
 
 /* A state's size as the file tells it, kept within what SQLite can store in one value,
  * so that no sum of them overflows. */

@@ -142,8 +142,9 @@ static bool unpack(struct verification *verification, const struct states_row *r
         *fault = "its sizes do not fit together";
         return true;
     }
+    const struct states_payload_source source = states_payload_bytes(bytes, size);
     return reserve(verification, (size_t)row->info.raw_bytes, error) &&
-           states_unpack(row, bytes, size, verification->payload, fault, error);
+           states_unpack(verification->states, row, &source, verification->payload, fault, error);
 }
 
 static bool check_payload(struct verification *verification, const struct name *name,

@@ -7,6 +7,7 @@
 #include "base/quantity.h"
 
 #include <stdio.h>
+#include <string.h>
 
 struct bench_job {
     unsigned rounds;
@@ -22,10 +23,11 @@ static bool keep_pace(struct session *session, const struct bench_job *job, stru
     struct pace pace = {
         .prefill_tokens_per_s = job->result.prefill_tokens_per_s,
         .decode_tokens_per_s = job->result.decode_tokens_per_s,
-        .threads = (int64_t)job->threads,
         .time = clock_unix_time(),
     };
-    snprintf(pace.kernels, sizeof pace.kernels, "%s", job->model.kernels);
+    bool cpu = strcmp(job->backend, "cpu") == 0;
+    snprintf(pace.kernels, sizeof pace.kernels, "%s", cpu ? job->model.kernels : job->backend);
+    pace.threads = cpu ? (int64_t)job->threads : 0;
     return pace_put(session, &pace, error);
 }
 
@@ -58,6 +60,7 @@ static void print_json(struct output *out, const struct bench_job *job)
         {"decode_of_peak", result->decode_of_peak},
         {"state_save_ms", result->state_save_ms},
         {"state_load_ms", result->state_load_ms},
+        {"first_token_ms", result->first_token_ms},
     };
     json_t *json =
         json_pack("{s:o, s:s, s:s, s:s, s:i, s:s, s:I}", "model", output_json_text(job->model.name),
@@ -103,6 +106,8 @@ static void print_text(struct output *out, const struct bench_job *job)
     add_row(&table, "a state", quantity_bytes(text, (int64_t)result->state_bytes), "", "");
     add_row(&table, "saving it", quantity_rate(text, result->state_save_ms), "ms", "");
     add_row(&table, "loading it", quantity_rate(text, result->state_load_ms), "ms", "");
+    add_row(&table, "its first token", quantity_rate(text, result->first_token_ms), "ms",
+            "loading included");
     output_rows(out, &table);
 }
 
@@ -134,7 +139,11 @@ static bool run_sweep(struct session *session, void *context, struct error *erro
 static void print_point(struct output *out, const struct sweep_job *job,
                         const struct sweeping_point *point, bool json)
 {
-    const char *doing = point->generating ? "generating" : "reading";
+    static const char *const names[] = {[SWEEPING_FIRST] = "first",
+                                        [SWEEPING_READING] = "reading",
+                                        [SWEEPING_LAST] = "last",
+                                        [SWEEPING_GENERATING] = "generating"};
+    const char *doing = names[point->doing];
     char tokens[QUANTITY_SIZE], rate[QUANTITY_SIZE], memory[QUANTITY_SIZE];
     if (json) {
         output_json(out, json_pack("{s:o, s:s, s:s, s:s, s:I, s:o, s:o}", "model",

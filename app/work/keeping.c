@@ -6,6 +6,10 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+/* Threads that pack a state, so that it is the disk alone that a fast GPU may have to wait
+ * for. */
+enum { PACKERS = 4 };
+
 /* A state under way. */
 struct job {
     struct states_info info;
@@ -18,6 +22,7 @@ struct job {
 struct keeping {
     struct session *session;
     struct states *states; /* the thread's own connection */
+    struct pool *pool;     /* its own, too: the session's is in use meanwhile */
     int64_t budget;
     size_t bytes; /* of a state */
 
@@ -68,6 +73,15 @@ static void *work(void *context)
 
 /* --- the session's side --------------------------------------------------------------- */
 
+static void release(struct keeping *k)
+{
+    states_close(k->states);
+    pool_free(k->pool);
+    pthread_cond_destroy(&k->changed);
+    pthread_mutex_destroy(&k->lock);
+    free(k);
+}
+
 struct keeping *keeping_new(struct session *session, struct error *error)
 {
     struct keeping *k = calloc(1, sizeof *k);
@@ -77,20 +91,18 @@ struct keeping *keeping_new(struct session *session, struct error *error)
     }
     k->session = session;
     k->bytes = state_bytes(&session->model->shape);
-    if (!upkeep_budget(session, &k->budget, error) ||
-        !states_open(&k->states, session->folder, error)) {
-        free(k);
-        return NULL;
-    }
+    unsigned threads = pool_threads(session->pool);
     pthread_mutex_init(&k->lock, NULL);
     pthread_cond_init(&k->changed, NULL);
-    if (pthread_create(&k->thread, NULL, work, k) == 0)
-        return k;
-    error_set(error, ERROR_SYSTEM, "cannot start a thread that stores states");
-    states_close(k->states);
-    pthread_cond_destroy(&k->changed);
-    pthread_mutex_destroy(&k->lock);
-    free(k);
+    k->pool = pool_new(threads < PACKERS ? threads : PACKERS, error);
+    if (k->pool && upkeep_budget(session, &k->budget, error) &&
+        states_open(&k->states, session->folder, error)) {
+        states_use_pool(k->states, k->pool);
+        if (pthread_create(&k->thread, NULL, work, k) == 0)
+            return k;
+        error_set(error, ERROR_SYSTEM, "cannot start a thread that stores states");
+    }
+    release(k);
     return NULL;
 }
 
@@ -105,10 +117,7 @@ void keeping_free(struct keeping *k)
     pthread_join(k->thread, NULL);
     for (size_t i = 0; i < k->count; i++)
         forward_snapshot_free(k->session->forward, job_at(k, i)->snapshot);
-    states_close(k->states);
-    pthread_cond_destroy(&k->changed);
-    pthread_mutex_destroy(&k->lock);
-    free(k);
+    release(k);
 }
 
 /* `count` is this thread's alone to change. */

@@ -16,6 +16,7 @@ struct measuring_result {
                                                large copy, bytes read plus bytes written */
     double prefill_of_peak, decode_of_peak; /* ratios within this run */
     double state_bytes, state_save_ms, state_load_ms;
+    double first_token_ms; /* from the saved state's database to one token more */
 };
 
 /* `rounds` (at least 1) timed rounds of everything, interleaved; medians. */

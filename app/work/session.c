@@ -109,6 +109,7 @@ static bool prepare_model(struct session *session, const char *path, struct erro
     if (!session->pool)
         return false;
     pool_set_cancel(session->pool, session->cancel);
+    states_use_pool(session->states, session->pool);
     if (!open_forward(session, error))
         return false;
     forward_tag(session->forward, session->tag);
@@ -149,6 +150,7 @@ bool session_need_model(struct session *session, struct error *error)
     if (!ok) { /* half a model is none: a later call begins anew */
         forward_free(session->forward);
         model_close(session->model);
+        states_use_pool(session->states, NULL);
         pool_free(session->pool);
         tokens_free(&session->preamble);
         session->forward = NULL;

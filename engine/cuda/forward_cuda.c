@@ -13,7 +13,10 @@ bool cuda_check(cudaError_t status, const char *doing, struct error *error)
         return true;
     (void)cudaGetLastError();
     if (status == cudaErrorMemoryAllocation)
-        return error_set(error, ERROR_SYSTEM, "the GPU has not enough memory (%s)", doing);
+        return error_set(
+            error, ERROR_SYSTEM,
+            "the GPU has not enough memory (%s): end what else uses it, or use --backend cpu",
+            doing);
     return error_set(error, ERROR_SYSTEM, "the GPU failed (%s): %s", doing,
                      cudaGetErrorString(status));
 }

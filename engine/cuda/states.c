@@ -65,11 +65,13 @@ static void free_mirror(struct state_mirror *base)
     f->spare = mirror;
 }
 
+/* Who asks for no error hears of it from the next pass. */
 static bool fetch(struct state *state, struct error *error)
 {
     struct cuda_mirror *mirror = (struct cuda_mirror *)state->mirror;
     struct forward *f = mirror->forward;
     size_t bytes = bytes_of(f);
+    error = error ? error : &f->failure;
     if (!cuda_check(
             cudaMemcpyAsync(f->staging, mirror->data, bytes, cudaMemcpyDeviceToHost, f->stream),
             "bringing a state back", error) ||

@@ -371,7 +371,7 @@ static void write_payloads(void)
     struct buffer file = {0};
     for (int i = 0; i < 64; i++)
         values[i] = (float)(i % 8) / 8;
-    require(states_payload_pack(&packed, values, sizeof values, &error), "a payload");
+    require(states_payload_pack(&packed, values, sizeof values, NULL, &error), "a payload");
     gguf_writer_bytes(&file, "\1\1", 2);
     gguf_writer_bytes(&file, packed.bytes, packed.size);
     gguf_writer_save(path_of("payload", "claimed"), file.data, file.size);
@@ -384,6 +384,15 @@ static void write_payloads(void)
     gguf_writer_bytes(&file, values, sizeof values);
     gguf_writer_save(path_of("payload", "raw"), file.data, file.size);
     states_payload_free(&packed);
+    buffer_clear(&file);
+    size_t size = 5 * STATES_PAYLOAD_STRETCH / 4; /* of two stretches, all zero */
+    void *zeros = calloc(size, 1);
+    require(zeros && states_payload_pack(&packed, zeros, size, NULL, &error), "a large payload");
+    gguf_writer_bytes(&file, (unsigned char[]){2, 0, 0, 0, (unsigned char)(size >> 16)}, 5);
+    gguf_writer_bytes(&file, packed.bytes, packed.size);
+    gguf_writer_save(path_of("payload", "frames"), file.data, file.size);
+    states_payload_free(&packed);
+    free(zeros);
     buffer_free(&file);
 }
 

@@ -1,14 +1,18 @@
 /* The GPU's forward pass: logits against shared/golden, the design's first rule (bits do
  * not depend on lanes and cuts), states that go from one backend to the other, snapshots.
  * Skipped, saying why, where no GPU is. */
+#include "base/hash.h"
 #include "engine/backend.h"
 #include "tests/support/random.h"
 #include "tests/support/rig.h"
 #include "tests/support/tiny_model.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -34,6 +38,7 @@ enum { FILES = sizeof files / sizeof files[0] };
 
 static struct random random_source;
 static struct pool *pool;
+static bool brief; /* for sanitizers, which take a hundred times as long */
 
 /* NULL: no GPU here. */
 static struct forward *open_cuda(const struct model *model, struct error *error)
@@ -147,45 +152,47 @@ static void random_tokens(int32_t *tokens, size_t count, const struct rig *rig)
 
 static void check_lanes(struct rig *rig, const char *path)
 {
-    static const size_t groups[] = {1, 2, 7, 9, 33, LANES};
+    static const size_t many[] = {1, 2, 7, 9, 33, LANES, 0}, few[] = {3, 0};
+    const size_t *groups = brief ? few : many, lanes = brief ? 3 : LANES;
+    const size_t longest = brief ? 8 : LONGEST, steps = brief ? 1 : DECODED;
     static int32_t tokens[LANES][LONGEST + DECODED];
     struct state *read[LANES], *decoded[LANES], *states[LANES];
     struct forward_lane all[LANES];
     size_t counts[LANES];
-    for (size_t i = 0; i < LANES; i++) {
-        counts[i] = 1 + random_below(&random_source, LONGEST);
+    for (size_t i = 0; i < lanes; i++) {
+        counts[i] = 1 + random_below(&random_source, longest);
         random_tokens(tokens[i], LONGEST + DECODED, rig);
         read[i] = rig_state(rig);
         decoded[i] = rig_state(rig);
         states[i] = rig_state(rig);
         rig_prefill(rig, read[i], tokens[i], counts[i], NULL);
         state_copy(decoded[i], read[i]);
-        for (size_t j = 0; j < DECODED; j++)
+        for (size_t j = 0; j < steps; j++)
             rig_decode(rig, &decoded[i], &tokens[i][LONGEST + j], 1);
     }
-    for (size_t c = 0; c < sizeof groups / sizeof groups[0]; c++) {
-        size_t first = random_below(&random_source, LANES), count = groups[c];
+    for (size_t c = 0; groups[c]; c++) {
+        size_t first = random_below(&random_source, lanes), count = groups[c];
         for (size_t i = 0; i < count; i++) {
-            size_t lane = (first + i) % LANES;
+            size_t lane = (first + i) % lanes;
             state_reset(states[i]);
             all[i] = (struct forward_lane){
                 .state = states[i], .tokens = tokens[lane], .count = counts[lane]};
         }
         rig_lanes(rig, all, count);
         for (size_t i = 0; i < count; i++)
-            if (!same(states[i], read[(first + i) % LANES]))
+            if (!same(states[i], read[(first + i) % lanes]))
                 fail_msg("%s: prefill of lane %zu among %zu differs", path, i, count);
-        for (size_t j = 0; j < DECODED; j++) {
+        for (size_t j = 0; j < steps; j++) {
             int32_t next[LANES];
             for (size_t i = 0; i < count; i++)
-                next[i] = tokens[(first + i) % LANES][LONGEST + j];
+                next[i] = tokens[(first + i) % lanes][LONGEST + j];
             rig_decode(rig, states, next, count);
         }
         for (size_t i = 0; i < count; i++)
-            if (!same(states[i], decoded[(first + i) % LANES]))
+            if (!same(states[i], decoded[(first + i) % lanes]))
                 fail_msg("%s: decode of lane %zu among %zu differs", path, i, count);
     }
-    for (size_t i = 0; i < LANES; i++) {
+    for (size_t i = 0; i < lanes; i++) {
         state_free(read[i]);
         state_free(decoded[i]);
         state_free(states[i]);
@@ -198,16 +205,17 @@ static void check_cuts(struct rig *rig, const char *path)
     static float whole_bits[STRETCH], cut_bits[STRETCH];
     struct state *whole = rig_state(rig), *cut = rig_state(rig);
     struct error error = {0};
-    random_tokens(tokens, STRETCH, rig);
+    const size_t stretch = brief ? 40 : STRETCH, cuttings = brief ? 1 : CUTTINGS;
+    random_tokens(tokens, stretch, rig);
     struct forward_lane lane = {
-        .state = whole, .tokens = tokens, .count = STRETCH, .bits = whole_bits};
+        .state = whole, .tokens = tokens, .count = stretch, .bits = whole_bits};
     rig_lanes(rig, &lane, 1);
-    for (size_t i = 0; i < CUTTINGS; i++) {
-        size_t longest = 1 + random_below(&random_source, STRETCH);
+    for (size_t i = 0; i < cuttings; i++) {
+        size_t longest = 1 + random_below(&random_source, stretch);
         state_reset(cut);
-        for (size_t at = 0; at < STRETCH;) {
+        for (size_t at = 0; at < stretch;) {
             size_t count = 1 + random_below(&random_source, longest);
-            count = count > STRETCH - at ? STRETCH - at : count;
+            count = count > stretch - at ? stretch - at : count;
             struct forward_lane piece = {
                 .state = cut, .tokens = tokens + at, .count = count, .bits = cut_bits + at};
             rig_lanes(rig, &piece, 1);
@@ -219,7 +227,7 @@ static void check_cuts(struct rig *rig, const char *path)
         }
         if (!same(whole, cut))
             fail_msg("%s: a prefill in pieces differs from one without cuts", path);
-        if (memcmp(whole_bits, cut_bits, sizeof whole_bits) != 0)
+        if (memcmp(whole_bits, cut_bits, stretch * sizeof *cut_bits) != 0)
             fail_msg("%s: surprise depends on where a call begins", path);
     }
     state_free(whole);
@@ -290,6 +298,153 @@ static void test_rules(void **context)
     close_rig(&rig);
 }
 
+/* --- cancelling ------------------------------------------------------------------------- */
+
+enum { CANCELLED = 120000, CANCELS = 6 };
+
+struct canceller {
+    atomic_bool flag;
+    long microseconds;
+    struct timespec when;
+};
+
+static void *cancel_later(void *context)
+{
+    struct canceller *c = context;
+    nanosleep(&(struct timespec){0, c->microseconds * 1000}, NULL);
+    clock_gettime(CLOCK_MONOTONIC, &c->when);
+    atomic_store(&c->flag, true);
+    return NULL;
+}
+
+/* In the middle of a long reading: the snapshot of what was read before is whole, and who
+ * goes on from it gets what an undisturbed reading gets. */
+static void check_cancel(struct rig *rig, struct state *state, const int32_t *tokens,
+                         const struct state *whole, size_t before)
+{
+    struct error error = {0};
+    struct forward_snapshot *snapshot;
+    const float *data;
+    pthread_t thread;
+    struct timespec now;
+    struct canceller c = {.microseconds = (long)random_below(&random_source, 60000)};
+    state_reset(state);
+    rig_prefill(rig, state, tokens, before, NULL);
+    rig_require(forward_snapshot(rig->forward, state, &snapshot, &error), &error);
+    pool_set_cancel(pool, &c.flag);
+    assert_int_equal(pthread_create(&thread, NULL, cancel_later, &c), 0);
+    struct forward_lane lane = {
+        .state = state, .tokens = tokens + before, .count = CANCELLED - before};
+    bool ok = forward_prefill(rig->forward, &lane, 1, &error);
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    pthread_join(thread, NULL);
+    pool_set_cancel(pool, NULL);
+    if (ok) {
+        printf("  read before it was cancelled\n");
+    } else {
+        assert_int_equal(error.kind, ERROR_INTERRUPTED);
+        printf("  cancelled after %.1f ms\n", (double)(now.tv_sec - c.when.tv_sec) * 1e3 +
+                                                  (double)(now.tv_nsec - c.when.tv_nsec) / 1e6);
+    }
+    rig_require(forward_snapshot_wait(rig->forward, snapshot, &data, &error), &error);
+    memcpy(state->data, data, state->floats * sizeof *data);
+    forward_snapshot_free(rig->forward, snapshot);
+    state->tokens = before;
+    state_written(state);
+    rig_prefill(rig, state, tokens + before, CANCELLED - before, NULL);
+    if (!same(state, (struct state *)(uintptr_t)whole))
+        fail_msg("after cancelling, reading on from %zu tokens gives another state", before);
+}
+
+static void test_cancelling(void **context)
+{
+    const char *path = *context;
+    static int32_t tokens[CANCELLED];
+    struct rig rig;
+    if (access(path, R_OK) != 0)
+        skip();
+    open_rig(&rig, path);
+    random_tokens(tokens, CANCELLED, &rig);
+    struct state *whole = rig_state(&rig), *state = rig_state(&rig);
+    rig_prefill(&rig, whole, tokens, CANCELLED, NULL);
+    for (size_t i = 0; i < CANCELS; i++)
+        check_cancel(&rig, state, tokens, whole, 1 + random_below(&random_source, 9000));
+    state_free(whole);
+    state_free(state);
+    close_rig(&rig);
+}
+
+/* --- stored bits ------------------------------------------------------------------------- */
+
+/* As tests/golden/test_hash.c: what the tiny models compute, of the numerics that were seen.
+ * A GPU or a library that was not is shown, not judged. */
+static const struct stored {
+    const char *tag;
+    const char *hashes[TINY_MODEL_KINDS];
+} stored[] = {
+    {"cuda/H200.1/lt130100",
+     {"3cbe51cd5ea49cf7d144102410e801f0", "655783d729c35c76800802200e0580f8"}},
+    {"cuda/H200.1/own0", {"3cbe51cd5ea49cf7d144102410e801f0", "655783d729c35c76800802200e0580f8"}},
+};
+
+static void hash_model(const char *path, char tag[FORWARD_TAG_SIZE], char hex[HASH_HEX_SIZE])
+{
+    enum { READ = 40, GENERATED = 10 };
+    struct rig rig;
+    struct error error = {0};
+    struct random fixed = {7};
+    int32_t tokens[READ + GENERATED];
+    open_rig(&rig, path);
+    forward_tag(rig.forward, tag);
+    struct state *state = rig_state(&rig);
+    struct hash_stream *stream = hash_stream_new();
+    assert_non_null(stream);
+    for (size_t i = 0; i < READ + GENERATED; i++)
+        tokens[i] = (int32_t)random_below(&fixed, rig.model->shape.vocabulary);
+    rig_prefill(&rig, state, tokens, READ, NULL);
+    rig_require(state_fetch(state, &error), &error);
+    hash_stream_add(stream, state->data, state->floats * sizeof *state->data);
+    for (size_t i = READ; i < READ + GENERATED; i++)
+        rig_decode(&rig, &state, &tokens[i], 1);
+    rig_require(state_fetch(state, &error), &error);
+    hash_stream_add(stream, state->data, state->floats * sizeof *state->data);
+    struct hash hash = hash_stream_end(stream);
+    hash_to_hex(hex, &hash);
+    hash_stream_free(stream);
+    state_free(state);
+    close_rig(&rig);
+}
+
+static void check_hashes(void)
+{
+    char tag[FORWARD_TAG_SIZE], hex[TINY_MODEL_KINDS][HASH_HEX_SIZE];
+    const struct stored *row = NULL;
+    for (size_t i = 0; i < TINY_MODEL_KINDS; i++)
+        hash_model(tiny[i], tag, hex[i]);
+    for (size_t i = 0; i < sizeof stored / sizeof stored[0]; i++)
+        if (strcmp(stored[i].tag, tag) == 0)
+            row = &stored[i];
+    if (!row) {
+        printf("  not seen before: {\"%s\", {\"%s\", \"%s\"}},\n", tag, hex[0], hex[1]);
+        return;
+    }
+    for (size_t i = 0; i < TINY_MODEL_KINDS; i++)
+        if (strcmp(row->hashes[i], hex[i]) != 0)
+            fail_msg("%s: bits changed: raise DEVICE_REVISION; the row for the new one is "
+                     "{\"%s\", {\"%s\", \"%s\"}}",
+                     tag, tag, hex[0], hex[1]);
+}
+
+/* With cuBLASLt and without. */
+static void test_hashes(void **context)
+{
+    (void)context;
+    check_hashes();
+    setenv("TIDEMARK_CUDA_OWN_PRODUCTS", "1", 1);
+    check_hashes();
+    unsetenv("TIDEMARK_CUDA_OWN_PRODUCTS");
+}
+
 /* --- running -------------------------------------------------------------------------------- */
 
 static bool is_there(void)
@@ -327,7 +482,7 @@ static int run_all(void)
         TESTS_SOURCE_DIR "/models/tidemark-73m-v1-q4_k_m.gguf",
     };
     enum { RULES = sizeof rules / sizeof rules[0] };
-    struct CMUnitTest tests[FILES + RULES];
+    struct CMUnitTest tests[FILES + RULES + 2];
     char names[FILES][64];
     for (size_t i = 0; i < FILES; i++) {
         snprintf(names[i], sizeof names[i], "%s-%s", files[i].name, files[i].type);
@@ -339,6 +494,11 @@ static int run_all(void)
             .name = rules[i] ? rules[i] : tiny[i],
             .test_func = test_rules,
             .initial_state = (void *)(uintptr_t)(rules[i] ? rules[i] : tiny[i])};
+    tests[FILES + RULES] = (struct CMUnitTest){.name = "hashes", .test_func = test_hashes};
+    tests[FILES + RULES + 1] =
+        (struct CMUnitTest){.name = "cancelling",
+                            .test_func = test_cancelling,
+                            .initial_state = (void *)(uintptr_t)rules[RULES - 1]};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
 
@@ -355,7 +515,7 @@ static int run_brief(void)
 int main(int argc, char **argv)
 {
     struct error error = {0};
-    bool brief = argc > 1 && strcmp(argv[1], "--brief") == 0;
+    brief = argc > 1 && strcmp(argv[1], "--brief") == 0;
     random_source = random_seeded();
     pool = pool_new(0, &error);
     rig_require(pool != NULL, &error);

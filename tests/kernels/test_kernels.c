@@ -2,7 +2,8 @@
  * and the exactness that kernels.h promises: a row's bits do not depend on its
  * neighbours, on how outputs are split, or on where a stretch of tokens is cut. */
 #include "kernels/kernels.h"
-#include "tests/support/random.h"
+#include "tests/kernels/exact_scan.h"
+#include "tests/support/random_matrix.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -35,69 +36,6 @@ static float *random_floats(struct random *random, size_t count, float scale)
 }
 
 /* --- weights ------------------------------------------------------------------- */
-
-static void put_half(struct random *random, unsigned char *bytes)
-{
-    /* A finite half of either sign, now and then zero or subnormal. */
-    unsigned exponent = random_below(random, 8) ? 5 + (unsigned)random_below(random, 8) : 0;
-    unsigned half = (unsigned)random_next(random) & 0x83FFu;
-    half |= exponent << 10;
-    memcpy(bytes, &(uint16_t){(uint16_t)half}, 2);
-}
-
-static void put_scales(struct random *random, enum blocks_type type, unsigned char *block)
-{
-    switch (type) {
-    case BLOCKS_F16:
-    case BLOCKS_Q4_0:
-    case BLOCKS_Q5_0:
-    case BLOCKS_Q8_0:
-        put_half(random, block);
-        break;
-    case BLOCKS_Q5_1:
-    case BLOCKS_Q4_K:
-    case BLOCKS_Q5_K:
-        put_half(random, block);
-        put_half(random, block + 2);
-        break;
-    case BLOCKS_Q6_K:
-        put_half(random, block + 208);
-        break;
-    case BLOCKS_BF16:
-        block[1] = (unsigned char)((random_next(random) & 0x80) | 0x3D);
-        break;
-    case BLOCKS_F32: {
-        float value = random_normal(random);
-        memcpy(block, &value, sizeof value);
-        break;
-    }
-    case BLOCKS_TYPES:
-        break;
-    }
-}
-
-static struct matrix random_matrix(struct random *random, enum blocks_type type, size_t outputs,
-                                   size_t columns)
-{
-    const struct blocks_layout *layout = blocks_layout(type);
-    struct matrix matrix = {type, outputs, columns, blocks_row_bytes(type, columns), NULL};
-    size_t size = outputs * matrix.row_bytes;
-    unsigned char *data = malloc(size); /* exact: a read beyond it is caught by ASan */
-    assert_non_null(data);
-    for (size_t i = 0; i < size; i++)
-        data[i] = (unsigned char)random_next(random);
-    for (size_t i = 0; i < size; i += layout->bytes)
-        put_scales(random, type, data + i);
-    matrix.data = data;
-    return matrix;
-}
-
-static size_t random_columns(struct random *random, enum blocks_type type)
-{
-    size_t block = blocks_layout(type)->weights;
-    size_t most = block == 256 ? 6 : block == 32 ? 40 : 1300;
-    return block * (1 + random_below(random, most));
-}
 
 static void test_rows_decode_to_the_same_bits(void **unused)
 {
@@ -378,66 +316,44 @@ static float *copy_of(const float *values, size_t count)
     return copy;
 }
 
-/* The scan in double beside a bound on what a level may be off, carried along
- * step by step, because states cancel and decay: no bound relative to the result
- * alone holds. The terms are those that the elementary functions allow themselves
- * (tests/kernels/check_math.h): e^x within (|x| + 2) 2^-23, log(1 + y) within
- * 2^-21, each product and sum one rounding, and what underflows. */
-struct exact_scan {
-    double h[64], error[64];
-};
-
-static const double rounding = 0x1p-24, underflow = 0x1p-125;
-
-/* One channel, one token. Returns y and how far it may be off. */
-static double exact_step(const struct times *t, struct exact_scan *s, size_t token, size_t channel,
-                         double *y_error)
+static struct exact given(float value)
 {
-    float raw = t->delta[token * t->stride + channel] + t->bias[channel];
-    double v = (double)raw, delta = v > 20 ? v : log1p(exp(v));
-    double delta_error = (fabs(v) + 8) * 2 * rounding * delta + underflow;
-    double x = (double)t->x[token * t->stride + channel], sum = 0, size = 0, error = 0;
-    for (size_t n = 0; n < t->states; n++) {
-        double a = (double)t->a[n * t->stride + channel];
-        double b = (double)t->b[token * t->bc_stride + n];
-        double c = (double)t->c[token * t->bc_stride + n];
-        double decay = exp(delta * a), added = delta * x * b;
-        double in_exponent = fabs(a) * (delta_error + 4 * rounding * delta);
-        double decay_error = decay * expm1(in_exponent + 8 * rounding) + underflow;
-        s->error[n] = (decay + decay_error) * s->error[n] + decay_error * fabs(s->h[n]) +
-                      fabs(x * b) * (delta_error + 4 * rounding * delta) + underflow;
-        s->h[n] = decay * s->h[n] + added;
-        s->error[n] += 2 * rounding * (fabs(s->h[n]) + fabs(added));
-        sum += c * s->h[n];
-        size += fabs(c * s->h[n]);
-        error += fabs(c) * s->error[n];
-    }
-    double skipped = (double)t->skip[channel] * x;
-    error += (double)(t->states + 3) * rounding * (size + error + fabs(skipped));
-    double z = (double)t->gate[token * t->stride + channel], gate = z / (1 + exp(-z));
-    double gate_error = (fabs(z) + 6) * 2 * rounding * fabs(gate) + 128 * underflow;
-    *y_error = error * (fabs(gate) + gate_error) + fabs(sum + skipped) * gate_error + underflow;
-    return (sum + skipped) * gate;
+    return (struct exact){(double)value, 0};
 }
 
 static void check_scan(const char *name, const struct times *t, const float *y, const float *h)
 {
     for (size_t d = 0; d < t->channels; d++) {
-        struct exact_scan s = {0};
+        struct exact states[64], b[64], c[64];
         for (size_t n = 0; n < t->states; n++)
-            s.h[n] = (double)t->h[n * t->stride + d];
+            states[n] = given(t->h[n * t->stride + d]);
         for (size_t i = 0; i < t->tokens; i++) {
-            double bound, expected = exact_step(t, &s, i, d, &bound);
+            for (size_t n = 0; n < t->states; n++) {
+                b[n] = given(t->b[i * t->bc_stride + n]);
+                c[n] = given(t->c[i * t->bc_stride + n]);
+            }
+            const struct exact_inputs in = {
+                .delta = given(t->delta[i * t->stride + d] + t->bias[d]),
+                .x = given(t->x[i * t->stride + d]),
+                .gate = given(t->gate[i * t->stride + d]),
+                .skip = (double)t->skip[d],
+                .states = t->states,
+                .a = t->a + d,
+                .a_stride = t->stride,
+                .b = b,
+                .c = c,
+            };
+            struct exact expected = exact_step(states, &in);
             double actual = (double)y[i * t->stride + d];
-            if (!(fabs(actual - expected) <= bound))
+            if (!(fabs(actual - expected.value) <= expected.error))
                 fail_msg("%s scan y: token %zu, channel %zu, %zu states: %g, not %g within %g",
-                         name, i, d, t->states, actual, expected, bound);
+                         name, i, d, t->states, actual, expected.value, expected.error);
         }
         for (size_t n = 0; n < t->states; n++) {
             double actual = (double)h[n * t->stride + d];
-            if (!(fabs(actual - s.h[n]) <= s.error[n]))
+            if (!(fabs(actual - states[n].value) <= states[n].error))
                 fail_msg("%s scan h: state %zu of %zu, channel %zu: %g, not %g within %g", name, n,
-                         t->states, d, actual, s.h[n], s.error[n]);
+                         t->states, d, actual, states[n].value, states[n].error);
         }
     }
 }
@@ -500,7 +416,7 @@ static double conv_input(const struct times *t, const float *tail, size_t width,
 
 /* In double. The sum of width products and the bias is off by one rounding for each of
  * what has been added up, and silu, whose slope is at most 1.1, hands that on; its own
- * error is that of the gate in exact_step(). */
+ * error is that of exact_silu(). */
 static void check_conv(const char *name, const struct times *t, const float *weight,
                        const float *tail, size_t width, const float *y)
 {

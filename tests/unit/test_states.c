@@ -5,13 +5,20 @@
 
 /* --- the payload ----------------------------------------------------------- */
 
+static bool unpack_bytes(void *payload, size_t size, int codec, const void *stored,
+                         size_t stored_size, struct pool *pool, bool *sound, struct error *failure)
+{
+    const struct states_payload_source source = states_payload_bytes(stored, stored_size);
+    return states_payload_unpack(payload, size, codec, &source, pool, sound, failure);
+}
+
 static void assert_packs(const void *payload, size_t size, int codec)
 {
     struct states_payload packed;
     struct error error = {0};
     unsigned char *unpacked = malloc(size + 1);
     assert_non_null(unpacked);
-    assert_true(states_payload_pack(&packed, payload, size, &error));
+    assert_true(states_payload_pack(&packed, payload, size, NULL, &error));
     if (codec >= 0)
         assert_int_equal(packed.codec, codec);
     if (packed.codec == STATES_PAYLOAD_RAW)
@@ -19,12 +26,12 @@ static void assert_packs(const void *payload, size_t size, int codec)
     else
         assert_true(packed.size <= size - size / 16);
     bool sound;
-    assert_true(states_payload_unpack(unpacked, size, (int)packed.codec, packed.bytes, packed.size,
-                                      &sound, &error));
+    assert_true(unpack_bytes(unpacked, size, (int)packed.codec, packed.bytes, packed.size, NULL,
+                             &sound, &error));
     assert_true(sound);
     assert_memory_equal(unpacked, payload, size);
-    assert_true(states_payload_unpack(unpacked, size + 1, (int)packed.codec, packed.bytes,
-                                      packed.size, &sound, &error));
+    assert_true(unpack_bytes(unpacked, size + 1, (int)packed.codec, packed.bytes, packed.size, NULL,
+                             &sound, &error));
     assert_false(sound);
     states_payload_free(&packed);
     free(unpacked);
@@ -58,33 +65,86 @@ static void payload_of_hostile_frames_is_refused(void **state)
     struct states_payload packed;
     struct error error = {0};
     bool sound;
-    assert_true(states_payload_pack(&packed, floats, SIZE, &error));
+    assert_true(states_payload_pack(&packed, floats, SIZE, NULL, &error));
     unsigned char *frame = malloc(packed.size + 1), *out = malloc(SIZE);
     assert_non_null(frame);
     assert_non_null(out);
     for (size_t size = 0; size < packed.size; size += 1 + size / 7) {
         memcpy(frame, packed.bytes, size);
         assert_true(
-            states_payload_unpack(out, SIZE, STATES_PAYLOAD_ZSTD, frame, size, &sound, &error));
+            unpack_bytes(out, SIZE, STATES_PAYLOAD_ZSTD, frame, size, NULL, &sound, &error));
         assert_false(sound);
     }
     memcpy(frame, packed.bytes, packed.size);
     frame[packed.size] = 0;
-    assert_true(states_payload_unpack(out, SIZE, STATES_PAYLOAD_ZSTD, frame, packed.size + 1,
-                                      &sound, &error));
+    assert_true(
+        unpack_bytes(out, SIZE, STATES_PAYLOAD_ZSTD, frame, packed.size + 1, NULL, &sound, &error));
     assert_false(sound);
     uint64_t seed = 5, random = seed;
     for (int round = 0; round < 300; round++) {
         memcpy(frame, packed.bytes, packed.size);
         frame[next_random(&random) % packed.size] ^= (unsigned char)(1u << round % 8);
-        assert_true(states_payload_unpack(out, SIZE, STATES_PAYLOAD_ZSTD, frame, packed.size,
-                                          &sound, &error));
+        assert_true(
+            unpack_bytes(out, SIZE, STATES_PAYLOAD_ZSTD, frame, packed.size, NULL, &sound, &error));
     }
-    assert_true(states_payload_unpack(out, SIZE, 7, frame, packed.size, &sound, &error));
+    assert_true(unpack_bytes(out, SIZE, 7, frame, packed.size, NULL, &sound, &error));
     assert_false(sound);
     free(frame);
     free(out);
     states_payload_free(&packed);
+}
+
+/* Large payloads are cut into stretches: by one thread or several the same bytes, which one
+ * thread or several unpack; the claims of every frame are checked. */
+static void payload_of_many_stretches_survives(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {STATES_PAYLOAD_STRETCH, STATES_PAYLOAD_STRETCH + 1,
+                                   5 * STATES_PAYLOAD_STRETCH / 2 + 3, 4 * STATES_PAYLOAD_STRETCH};
+    struct error error = {0};
+    struct pool *pool = pool_new(3, &error);
+    assert_non_null(pool);
+    size_t most = 4 * STATES_PAYLOAD_STRETCH;
+    float *floats = malloc(most);
+    unsigned char *out = malloc(most);
+    assert_non_null(floats);
+    assert_non_null(out);
+    for (size_t i = 0; i < most / sizeof *floats; i += FLOATS)
+        fill(floats + i, FLOATS < most / sizeof *floats - i ? FLOATS : most / sizeof *floats - i,
+             i + 1);
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        struct states_payload alone, shared;
+        bool sound;
+        int codec = i ? STATES_PAYLOAD_FRAMES : STATES_PAYLOAD_ZSTD;
+        assert_packs(floats, sizes[i], codec);
+        assert_true(states_payload_pack(&alone, floats, sizes[i], NULL, &error));
+        assert_true(states_payload_pack(&shared, floats, sizes[i], pool, &error));
+        assert_int_equal(shared.codec, alone.codec);
+        assert_int_equal(shared.size, alone.size);
+        assert_memory_equal(shared.bytes, alone.bytes, alone.size);
+        assert_true(
+            unpack_bytes(out, sizes[i], codec, shared.bytes, shared.size, pool, &sound, &error));
+        assert_true(sound);
+        assert_memory_equal(out, floats, sizes[i]);
+        atomic_bool cancelled = true; /* does not leave a half of it */
+        pool_set_cancel(pool, &cancelled);
+        memset(out, 0, sizes[i]);
+        assert_true(
+            unpack_bytes(out, sizes[i], codec, shared.bytes, shared.size, pool, &sound, &error));
+        assert_true(sound);
+        assert_memory_equal(out, floats, sizes[i]);
+        pool_set_cancel(pool, NULL);
+        for (size_t size = 0; size < shared.size; size += 1 + shared.size / 50) {
+            assert_true(
+                unpack_bytes(out, sizes[i], codec, shared.bytes, size, pool, &sound, &error));
+            assert_false(sound);
+        }
+        states_payload_free(&alone);
+        states_payload_free(&shared);
+    }
+    free(floats);
+    free(out);
+    pool_free(pool);
 }
 
 /* --- round trips ----------------------------------------------------------- */
@@ -478,6 +538,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(payload_of_every_size_survives),
         cmocka_unit_test(payload_of_hostile_frames_is_refused),
+        cmocka_unit_test(payload_of_many_stretches_survives),
         STORED(states_come_back_as_they_were),
         STORED(states_replace_their_place),
         STORED(states_absent_are_not_found),
