@@ -1,6 +1,7 @@
 #include "document/block.h"
 
 #include "document/heading.h"
+#include "document/markdown.h"
 #include "document/paragraph.h"
 #include "document/rune.h"
 
@@ -8,8 +9,9 @@
 #include <string.h>
 
 struct block_reader {
-    struct source *source;
-    struct source_line line; /* the next one that is not empty, when `held` */
+    struct markdown *lines;
+    struct source_line line;   /* the next one that is not empty, when `held` */
+    struct markdown_mark mark; /* what it is */
     bool begun, held;
     bool gap; /* before it: empty lines */
     struct position gap_at;
@@ -23,11 +25,14 @@ struct block_reader {
     struct heading_outline outline;
 };
 
-struct block_reader *block_reader_new(struct source *source)
+struct block_reader *block_reader_new(struct source *source, const char *name,
+                                      const atomic_bool *cancel)
 {
     struct block_reader *reader = calloc(1, sizeof *reader);
-    if (reader)
-        reader->source = source;
+    if (reader && !(reader->lines = markdown_new(source, name, cancel))) {
+        free(reader);
+        return NULL;
+    }
     return reader;
 }
 
@@ -35,6 +40,7 @@ void block_reader_free(struct block_reader *reader)
 {
     if (!reader)
         return;
+    markdown_free(reader->lines);
     trace_free(&reader->line.text);
     paragraph_free(&reader->paragraph);
     free(reader);
@@ -54,7 +60,7 @@ static bool advance(struct block_reader *reader, struct error *error)
     bool fresh = !reader->begun;
     reader->begun = true;
     reader->gap = false;
-    while ((reader->held = source_next(reader->source, &reader->line, error))) {
+    while ((reader->held = markdown_next(reader->lines, &reader->line, &reader->mark, error))) {
         if (reader->line.text.text.size > 0)
             break;
         if (!reader->gap)
@@ -105,20 +111,29 @@ static bool goes_on(const struct block_reader *reader)
     return rune_is_lower(first) && !line_ends_sentence(last.text, last.size);
 }
 
+static bool is_known(const struct block_reader *reader)
+{
+    return reader->mark.kind != MARKDOWN_UNKNOWN;
+}
+
 static size_t opens_fence(const struct block_reader *reader, char *mark)
 {
-    return line_opens_fence(mark, held_text(reader), held_size(reader));
+    return is_known(reader) ? 0 : line_opens_fence(mark, held_text(reader), held_size(reader));
 }
 
 static bool is_marked(const struct block_reader *reader)
 {
     struct heading heading;
+    if (is_known(reader))
+        return reader->mark.kind == MARKDOWN_HEADING;
     return heading_marked(&heading, held_line(reader));
 }
 
 static bool ends_paragraph(struct block_reader *reader)
 {
     char mark = 0;
+    if (is_known(reader) && reader->mark.kind != MARKDOWN_TEXT)
+        return true;
     if (reader->fresh) {
         if (!goes_on(reader))
             return true;
@@ -197,7 +212,7 @@ static bool give_paragraph(struct block_reader *reader, struct block *block, str
     bool fresh = reader->fresh;
     if (!take_line(reader, error))
         return false;
-    if (fresh && reader->held && reader->line.last && !reader->fresh &&
+    if (fresh && reader->held && reader->line.last && !reader->fresh && !is_known(reader) &&
         heading_underlined(&heading, &reader->outline, paragraph_line(reader, 0),
                            held_line(reader)))
         return take_line(reader, error) && give_heading(reader, block, &heading, 2, error);
@@ -235,13 +250,45 @@ static bool give_line(struct block_reader *reader, struct block *block, struct e
                advance(reader, error);
     /* What follows is the rest of this line, be it empty. */
     reader->gap = reader->fresh = false;
-    reader->held = source_next(reader->source, &reader->line, error);
+    reader->held = markdown_next(reader->lines, &reader->line, &reader->mark, error);
     return reader->held;
+}
+
+/* The title of the held line, by its marks. */
+static void find_title(struct heading *heading, const struct block_reader *reader)
+{
+    struct heading_line line = paragraph_line(reader, 0);
+    if (!heading_marked(heading, line))
+        *heading = (struct heading){.kind = HEADING_MARKDOWN,
+                                    .begin = rune_skip_blanks(line.text, line.size),
+                                    .end = line.size};
+}
+
+/* A heading as md4c has it, of all its lines and what underlines them. */
+static bool give_known(struct block_reader *reader, struct block *block, struct error *error)
+{
+    struct heading heading;
+    unsigned level = reader->mark.level;
+    size_t lines = 1;
+    if (!take_line(reader, error))
+        return false;
+    find_title(&heading, reader);
+    heading.level = level;
+    while (reader->held && !reader->fresh &&
+           (reader->mark.kind == MARKDOWN_MORE || reader->mark.kind == MARKDOWN_UNDERLINE)) {
+        heading.takes_next = heading.takes_next || reader->mark.kind == MARKDOWN_MORE;
+        if (!take_line(reader, error))
+            return false;
+        lines++;
+    }
+    return give_heading(reader, block, &heading, lines, error);
 }
 
 static bool give_marked(struct block_reader *reader, struct block *block, struct error *error)
 {
     struct heading heading;
+    if (is_known(reader))
+        return give_known(reader, block, error);
     return take_line(reader, error) && heading_marked(&heading, paragraph_line(reader, 0)) &&
            give_heading(reader, block, &heading, 1, error);
 }
@@ -274,7 +321,8 @@ bool block_next(struct block_reader *reader, struct block *block, struct error *
         return give_line(reader, block, error);
     if (reader->fence_size > 0)
         return give_fenced(reader, block, error);
-    if (!reader->line.last)
+    if (!reader->line.last || (is_known(reader) && reader->mark.kind != MARKDOWN_TEXT &&
+                               reader->mark.kind != MARKDOWN_HEADING))
         return give_line(reader, block, error);
     if (is_marked(reader))
         return give_marked(reader, block, error);

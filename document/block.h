@@ -7,6 +7,8 @@
 
 #include "document/source.h"
 
+#include <stdatomic.h>
+
 struct block_reader;
 
 struct block {
@@ -19,8 +21,10 @@ struct block {
     struct position gap_at; /* the line end of the first of them */
 };
 
-/* The source stays the caller's. NULL when out of memory. */
-struct block_reader *block_reader_new(struct source *source);
+/* The source stays the caller's, and `name`, the document's, for errors; raising *cancel
+ * (NULL: none) ends the waiting for md4c. NULL when out of memory. */
+struct block_reader *block_reader_new(struct source *source, const char *name,
+                                      const atomic_bool *cancel);
 void block_reader_free(struct block_reader *reader);
 
 /* False at the end (ERROR_NONE) and on failure. A zeroed block is ready for use. */

@@ -31,6 +31,11 @@ struct document_reader {
     const atomic_bool *cancel;
 };
 
+static const char *name_of(const struct document_reader *reader)
+{
+    return strcmp(reader->path, "-") == 0 ? "standard input" : reader->path;
+}
+
 static bool open_reader(struct document_reader **out, const char *path, const char *encoding,
                         size_t block, const atomic_bool *cancel, struct error *error)
 {
@@ -59,7 +64,7 @@ static bool open_reader(struct document_reader **out, const char *path, const ch
         reader->facts.confidence = 100;
     }
     bool text = source_format(reader->source) == FORMAT_TEXT;
-    reader->blocks = text ? block_reader_new(reader->source) : NULL;
+    reader->blocks = text ? block_reader_new(reader->source, name_of(reader), cancel) : NULL;
     reader->map = position_map_new();
     if ((text && !reader->blocks) || !reader->map) {
         document_close(reader);
@@ -192,11 +197,6 @@ static void fill_extracted_facts(struct document_reader *reader)
     reader->facts.lines = facts.lines;
     reader->facts.pages = facts.pages;
     reader->facts.hash = source_hash(reader->source);
-}
-
-static const char *name_of(const struct document_reader *reader)
-{
-    return strcmp(reader->path, "-") == 0 ? "standard input" : reader->path;
 }
 
 static bool begin_extraction(struct document_reader *reader, struct error *error)

@@ -37,7 +37,7 @@
 
 /* Raised when the same bytes could become other text or sections: part of every
  * checkpoint's key. */
-#define DOCUMENT_NORMALIZER 2
+#define DOCUMENT_NORMALIZER 3
 
 #define DOCUMENT_SECTION_LIMIT 6000 /* characters */
 #define DOCUMENT_TITLE_LIMIT 200    /* bytes, cut between characters */

@@ -5,19 +5,19 @@
 #include "document/wire.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 enum {
     BUFFER = 2 * (WIRE_HEAD + WIRE_PAYLOAD),
     HEADING_MOST = 2000, /* bytes; a longer one is a paragraph in large letters */
     FORMAT_SIZE = 32,
+    HEADINGS_MOST = 65536, /* as the programs keep to */
 };
+
+#define TEXT_MOST (UINT64_C(5) << 30) /* they keep to 4 GiB without line ends */
 
 /* What a page or a chapter's file is called. */
 struct label {
@@ -39,7 +39,7 @@ struct extraction {
     uint64_t frames;
     enum position_unit unit;
     struct position at; /* of the next byte of text */
-    uint64_t blocks;
+    uint64_t blocks, headings;
     bool open;           /* the last block given goes on in the next frame */
     enum wire_kind last; /* of the last block */
     char format[FORMAT_SIZE];
@@ -100,26 +100,13 @@ struct extraction *extraction_adopt(const char *name, int stream, struct error *
     return extraction;
 }
 
-static int end_process(struct extraction *extraction, bool kill_it)
-{
-    int status = 0;
-    if (extraction->process == 0)
-        return 0;
-    if (kill_it)
-        kill(extraction->process, SIGKILL);
-    while (waitpid(extraction->process, &status, 0) < 0 && errno == EINTR)
-        continue;
-    extraction->process = 0;
-    return status;
-}
-
 void extraction_close(struct extraction *extraction)
 {
     if (!extraction)
         return;
     if (extraction->stream >= 0)
         close(extraction->stream);
-    end_process(extraction, true);
+    program_end(&extraction->process, true);
     free(extraction->labels);
     free(extraction);
 }
@@ -138,7 +125,7 @@ static bool fail(struct extraction *extraction, const struct error *failure, str
 static bool distrust(struct extraction *extraction, const char *what, struct error *error)
 {
     struct error failure;
-    end_process(extraction, true);
+    program_end(&extraction->process, true);
     error_set(&failure, ERROR_INPUT,
               "%.300s cannot be read: %s, which takes it apart, sent %s and was stopped",
               extraction->name, extraction->program, what);
@@ -149,22 +136,25 @@ static bool distrust(struct extraction *extraction, const char *what, struct err
 static bool explain_end(struct extraction *extraction, struct error *error)
 {
     struct error failure;
-    const char *name = extraction->name, *program = extraction->program;
-    int status = end_process(extraction, false);
-    int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-    if (signal == SIGVTALRM || signal == SIGXCPU)
-        error_set(&failure, ERROR_INPUT,
-                  "%.300s cannot be read: after page or part %llu, %s was at work longer than it "
-                  "is given",
-                  name, (unsigned long long)extraction->at.page, program);
-    else if (signal)
-        error_set(&failure, ERROR_INPUT,
-                  "%.300s cannot be read: at page or part %llu, it makes %s crash (signal %d)",
-                  name, (unsigned long long)extraction->at.page, program, signal);
-    else
-        error_set(&failure, ERROR_INPUT,
-                  "%.300s cannot be read: at page or part %llu, %s gave up (exit code %d)", name,
-                  (unsigned long long)extraction->at.page, program, WEXITSTATUS(status));
+    struct buffer why = {0};
+    int status = program_end(&extraction->process, false);
+    if (!program_explain(&why, extraction->program, status, error))
+        return false;
+    error_set(&failure, ERROR_INPUT, "%.300s cannot be read: at page or part %llu, %s",
+              extraction->name, (unsigned long long)extraction->at.page, why.data);
+    buffer_free(&why);
+    return fail(extraction, &failure, error);
+}
+
+static bool tell_silence(struct extraction *extraction, struct error *error)
+{
+    struct error failure;
+    program_end(&extraction->process, true);
+    error_set(&failure, ERROR_INPUT,
+              "%.300s cannot be read: at page or part %llu, %s was silent for %u seconds and was "
+              "stopped",
+              extraction->name, (unsigned long long)extraction->at.page, extraction->program,
+              program_patience());
     return fail(extraction, &failure, error);
 }
 
@@ -175,7 +165,7 @@ static bool take_failure(struct extraction *extraction, const struct wire_frame 
     if (frame->size == 0 || frame->size > WIRE_FAILURE_MOST ||
         !utf8_is_valid(frame->bytes, frame->size))
         return distrust(extraction, "a message that is none", error);
-    end_process(extraction, true);
+    program_end(&extraction->process, true);
     error_set(&failure, ERROR_INPUT, "%.300s %.*s", extraction->name, (int)frame->size,
               frame->bytes);
     return fail(extraction, &failure, error);
@@ -185,13 +175,15 @@ static bool take_failure(struct extraction *extraction, const struct wire_frame 
 
 static bool wait_for_bytes(struct extraction *extraction, struct error *error)
 {
-    enum { LOOK_EVERY = 50 }; /* milliseconds */
-    struct pollfd stream = {.fd = extraction->stream, .events = POLLIN};
-    while (poll(&stream, 1, LOOK_EVERY) <= 0)
-        if (extraction->cancel && atomic_load(extraction->cancel))
-            return error_set(error, ERROR_INTERRUPTED, "interrupted while %.300s was taken apart",
-                             extraction->name);
-    return true;
+    switch (program_wait(extraction->stream, extraction->cancel)) {
+    case PROGRAM_CANCELLED:
+        return error_set(error, ERROR_INTERRUPTED, "interrupted while %.300s was taken apart",
+                         extraction->name);
+    case PROGRAM_SILENT:
+        return tell_silence(extraction, error);
+    default:
+        return true;
+    }
 }
 
 static bool read_more(struct extraction *extraction, struct error *error)
@@ -371,6 +363,8 @@ static bool take_text(struct extraction *extraction, struct block *block,
 {
     if (!is_clean(frame->bytes, frame->size))
         return distrust(extraction, "text that is none", error);
+    if (extraction->at.byte > TEXT_MOST || extraction->headings > HEADINGS_MOST)
+        return distrust(extraction, "more than any document holds", error);
     if (!*begun && !begin_block(extraction, block, frame))
         return distrust(extraction, "a heading of no level", error);
     *begun = extraction->open = (frame->flags & WIRE_CONTINUES) != 0;
@@ -385,6 +379,7 @@ static bool finish_block(struct extraction *extraction, struct block *block, str
         trace_keep(&block->text, text->size - 1);
     block->heading = block->heading && text->size <= HEADING_MOST && text->size > 0;
     if (block->heading) {
+        extraction->headings++;
         buffer_clear(&block->title);
         if (!block_append_title(&block->title, text->data, text->size, error))
             return false;
@@ -399,7 +394,7 @@ static bool take_end(struct extraction *extraction, const struct wire_frame *fra
     if (frame->number != extraction->frames - 1)
         return distrust(extraction, "fewer parts than it says", error);
     extraction->done = true;
-    end_process(extraction, true);
+    program_end(&extraction->process, true);
     *error = (struct error){0};
     return false;
 }

@@ -3,14 +3,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/landlock.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-enum { ARGUMENTS_MOST = 4, VARIABLES_MOST = 8, PIPE_SIZE = 1 << 20 };
+enum { ARGUMENTS_MOST = 4, VARIABLES_MOST = 8, PIPE_SIZE = 1 << 20, PATIENCE = 300 };
 
 static const char *remedy(const char *name)
 {
@@ -122,4 +126,60 @@ bool program_start(pid_t *process, int *output, const char *path, const char *co
     }
     *output = ends[0];
     return true;
+}
+
+bool program_may_open_tables(void)
+{
+    return syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) > 0;
+}
+
+unsigned program_patience(void)
+{
+    const char *given = getenv("TIDEMARK_PATIENCE");
+    char *end;
+    unsigned long seconds = given ? strtoul(given, &end, 10) : 0;
+    return given && end > given && !*end && seconds > 0 && seconds <= UINT_MAX / 1000
+               ? (unsigned)seconds
+               : PATIENCE;
+}
+
+enum program_wait program_wait(int output, const atomic_bool *cancel)
+{
+    enum { LOOK_EVERY = 50 }; /* milliseconds */
+    struct pollfd stream = {.fd = output, .events = POLLIN};
+    uint64_t waited = 0, most = (uint64_t)program_patience() * 1000;
+    for (;;) {
+        int found = poll(&stream, 1, LOOK_EVERY);
+        if (found > 0)
+            return PROGRAM_READY;
+        if (cancel && atomic_load(cancel))
+            return PROGRAM_CANCELLED;
+        waited += found == 0 ? LOOK_EVERY : 0;
+        if (waited >= most)
+            return PROGRAM_SILENT;
+    }
+}
+
+int program_end(pid_t *process, bool kill_it)
+{
+    int status = 0;
+    if (*process == 0)
+        return 0;
+    if (kill_it)
+        kill(*process, SIGKILL);
+    while (waitpid(*process, &status, 0) < 0 && errno == EINTR)
+        continue;
+    *process = 0;
+    return status;
+}
+
+bool program_explain(struct buffer *text, const char *name, int status, struct error *error)
+{
+    int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    if (signal == SIGVTALRM || signal == SIGXCPU)
+        return buffer_append_format(text, error, "%s was at work longer than it is given", name);
+    if (signal)
+        return buffer_append_format(text, error, "it makes %s crash (signal %d)", name, signal);
+    return buffer_append_format(text, error, "%s gave up (exit code %d)", name,
+                                WEXITSTATUS(status));
 }

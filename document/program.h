@@ -4,6 +4,7 @@
 
 #include "base/buffer.h"
 
+#include <stdatomic.h>
 #include <sys/types.h>
 
 #define PROGRAM_EXTRACT "tidemark-extract"
@@ -19,5 +20,27 @@ bool program_find(struct buffer *path, const char *name, struct error *error) WA
  * NULL; its environment is empty but for what sanitizers read. */
 bool program_start(pid_t *process, int *output, const char *path, const char *const *arguments,
                    int input, struct error *error) WARN_UNUSED;
+
+/* Whether the kernel has Landlock, by which tidemark-pdf may open poppler's tables and no
+ * other file; else it opens none. */
+bool program_may_open_tables(void);
+
+/* How many seconds a program may say nothing and be waited for: TIDEMARK_PATIENCE, else
+ * 300. Processor time is limited elsewhere (extract/sandbox.h); this ends what sleeps. */
+unsigned program_patience(void);
+
+enum program_wait { PROGRAM_READY, PROGRAM_CANCELLED, PROGRAM_SILENT };
+
+/* Waits until there is something to read, or the end, for as long as program_patience says.
+ * Time in which this program itself was stopped does not count. */
+enum program_wait program_wait(int output, const atomic_bool *cancel);
+
+/* Ends the process, unless *process is 0, and sets that to 0. Gives its status as waitpid
+ * does; `kill_it`: it may still be running. */
+int program_end(pid_t *process, bool kill_it);
+
+/* Appends what such a status says of the end of `name` before its work was done. */
+bool program_explain(struct buffer *text, const char *name, int status,
+                     struct error *error) WARN_UNUSED;
 
 #endif

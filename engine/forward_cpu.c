@@ -6,14 +6,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 enum {
     MAX_ROWS = KERNELS_PASS_ROWS,
     ROW_BLOCK = KERNELS_PACK_ROWS, /* rows of one work item where rows are independent */
-    CHANNEL_BLOCK = 128,           /* channels of one work item in the scan */
-    MOST_OUTPUTS = 128,            /* outputs of one work item, */
-    LEAST_ITEMS = 8,               /* unless that gave each thread fewer items than these */
+    CHANNEL_BLOCK = 128,           /* channels of one work item in the scan, or more so that */
+    SCAN_ITEM = 384,               /* so many channels of a token are worth handing out */
+    CONV_ITEM = 4096,
+    MOST_OUTPUTS = 256, /* outputs of one work item, and what they are a multiple of: */
+    PANEL_OUTPUTS = 32, /* full panels in prefill; in decode */
+    LINE_OUTPUTS = 16,  /* a cache line, so that no two threads write one */
     LOGIT_OUTPUTS = 256,
+    HUGE_PAGE = 2 << 20,
 };
 
 /* A stretch of consecutive tokens of one lane within a pass. */
@@ -63,6 +68,7 @@ struct forward {
     size_t segment_count;
     const struct model_layer *layer;
     size_t layer_index;
+    size_t channel_block; /* of the step over time in progress */
 
     struct logit_row logit_rows[MAX_ROWS];
     size_t logit_count;
@@ -96,9 +102,16 @@ static size_t larger(size_t a, size_t b)
 
 /* --- work memory ------------------------------------------------------------- */
 
+/* In huge pages where the system gives them: most steps go down columns of rows that lie
+ * pages apart. */
 static float *floats_new(size_t count)
 {
-    return aligned_alloc(64, (count * sizeof(float) + 63) / 64 * 64);
+    size_t size = count * sizeof(float), unit = size < HUGE_PAGE / 8 ? 64 : HUGE_PAGE;
+    size = divide_up(size, unit) * unit;
+    float *floats = aligned_alloc(unit, size);
+    if (floats && unit == HUGE_PAGE)
+        madvise(floats, size, MADV_HUGEPAGE); /* advice: no matter if it is not taken */
+    return floats;
 }
 
 static bool allocate(struct forward *f)
@@ -232,13 +245,14 @@ static void product_item(void *context, size_t item, unsigned worker)
     multiply(f, f->out, f->out_stride, f->matrix, first, count, f->add, worker);
 }
 
-/* Many outputs share what they read of the activations; many items share the work well. */
+/* Many outputs share what they read of the activations; every thread gets as many of
+ * them, in a few items each, so that one that is held up leaves its share to the others. */
 static size_t item_outputs(const struct forward *f, size_t outputs)
 {
-    size_t size = MOST_OUTPUTS, items = LEAST_ITEMS * pool_threads(f->pool);
-    while (size > KERNELS_OUTPUT_STEP && divide_up(outputs, size) < items)
-        size /= 2;
-    return size;
+    const size_t threads = pool_threads(f->pool), each = divide_up(outputs, threads);
+    const size_t items = larger(divide_up(each, MOST_OUTPUTS), f->decoding ? 4 : 2);
+    const size_t unit = f->decoding ? LINE_OUTPUTS : PANEL_OUTPUTS;
+    return divide_up(divide_up(each, items), unit) * unit;
 }
 
 static bool product(struct forward *f, float *out, size_t out_stride, const struct matrix *matrix,
@@ -306,11 +320,11 @@ struct stretch {
 /* Item number = segment x channel block. */
 static struct stretch stretch_of(const struct forward *f, size_t item)
 {
-    size_t blocks = divide_up(f->model->shape.inner, CHANNEL_BLOCK);
-    size_t channel = item % blocks * CHANNEL_BLOCK;
+    size_t blocks = divide_up(f->model->shape.inner, f->channel_block);
+    size_t channel = item % blocks * f->channel_block;
     size_t left = f->model->shape.inner - channel;
     return (struct stretch){&f->segments[item / blocks], channel,
-                            left < CHANNEL_BLOCK ? left : CHANNEL_BLOCK};
+                            left < f->channel_block ? left : f->channel_block};
 }
 
 static void conv_item(void *context, size_t item, unsigned worker)
@@ -367,9 +381,12 @@ static void scan_item(void *context, size_t item, unsigned worker)
     f->kernels->scan(&scan);
 }
 
-static bool over_time(struct forward *f, pool_work *work)
+/* An item is at least `least` channels of a token. */
+static bool over_time(struct forward *f, pool_work *work, size_t least)
 {
-    size_t blocks = divide_up(f->model->shape.inner, CHANNEL_BLOCK);
+    size_t tokens = f->rows / f->segment_count;
+    f->channel_block = larger(CHANNEL_BLOCK, padded(least / tokens));
+    size_t blocks = divide_up(f->model->shape.inner, f->channel_block);
     return pool_run(f->pool, work, f, f->segment_count * blocks);
 }
 
@@ -382,11 +399,11 @@ static bool run_layer(struct forward *f, size_t index)
     f->layer_index = index;
     return over_rows(f, norm_item) &&
            product(f, f->xz, f->wide, &layer->in, f->u, f->inner, false) &&
-           over_time(f, conv_item) &&
+           over_time(f, conv_item, CONV_ITEM) &&
            product(f, f->dbc, f->mixer, &layer->x, f->xc, f->inner, false) &&
            (!f->model->shape.mixer_norm || over_rows(f, mixer_norm_item)) &&
            product(f, f->delta, f->inner, &layer->dt, f->dbc, f->mixer, false) &&
-           over_time(f, scan_item) &&
+           over_time(f, scan_item, SCAN_ITEM) &&
            product(f, f->x, f->inner, &layer->out, f->xc, f->inner, true);
 }
 
@@ -395,9 +412,12 @@ static bool run_layer(struct forward *f, size_t index)
 static void logit_norm_item(void *context, size_t item, unsigned worker)
 {
     struct forward *f = context;
+    size_t end = (item + 1) * ROW_BLOCK;
     (void)worker;
-    f->kernels->rms_norm(f->u + item * f->inner, f->x + f->logit_rows[item].row * f->inner,
-                         f->model->output_norm, f->model->shape.epsilon, f->model->shape.embedding);
+    for (size_t i = item * ROW_BLOCK; i < end && i < f->logit_count; i++)
+        f->kernels->rms_norm(f->u + i * f->inner, f->x + f->logit_rows[i].row * f->inner,
+                             f->model->output_norm, f->model->shape.epsilon,
+                             f->model->shape.embedding);
 }
 
 /* One stretch of the vocabulary for all wanted rows: the logits exist only here,
@@ -441,22 +461,28 @@ static float surprise(float logit, const float *tops, const float *sums, size_t 
     return (float)((top + log(sum) - (double)logit) / M_LN2);
 }
 
+static void surprise_item(void *context, size_t item, unsigned worker)
+{
+    struct forward *f = context;
+    size_t end = (item + 1) * ROW_BLOCK;
+    (void)worker;
+    for (size_t i = item * ROW_BLOCK; i < end && i < f->logit_count; i++)
+        if (f->logit_rows[i].target >= 0)
+            *f->logit_rows[i].bits =
+                surprise(f->target_logit[i], f->tile_top + i, f->tile_sum + i,
+                         divide_up(f->vocabulary, LOGIT_OUTPUTS), f->most_rows);
+}
+
 static bool run_logits(struct forward *f)
 {
     if (f->logit_count == 0)
         return true;
-    size_t tiles = divide_up(f->vocabulary, LOGIT_OUTPUTS);
-    if (!pool_run(f->pool, logit_norm_item, f, f->logit_count))
+    if (!pool_run(f->pool, logit_norm_item, f, divide_up(f->logit_count, ROW_BLOCK)))
         return false;
     tell_watcher(f, &f->model->output, f->u, f->inner, f->logit_count);
-    if (!prepare_input(f, &f->model->output, f->u, f->inner, f->logit_count) ||
-        !pool_run(f->pool, logit_item, f, tiles))
-        return false;
-    for (size_t i = 0; i < f->logit_count; i++)
-        if (f->logit_rows[i].target >= 0)
-            *f->logit_rows[i].bits =
-                surprise(f->target_logit[i], f->tile_top + i, f->tile_sum + i, tiles, f->most_rows);
-    return true;
+    return prepare_input(f, &f->model->output, f->u, f->inner, f->logit_count) &&
+           pool_run(f->pool, logit_item, f, divide_up(f->vocabulary, LOGIT_OUTPUTS)) &&
+           pool_run(f->pool, surprise_item, f, divide_up(f->logit_count, ROW_BLOCK));
 }
 
 /* --- passes -------------------------------------------------------------------------------- */

@@ -2,6 +2,9 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+enum { HUGE_PAGE = 2 << 20 };
 
 static size_t layer_floats(const struct model_shape *shape)
 {
@@ -18,10 +21,24 @@ size_t state_bytes(const struct model_shape *shape)
     return all_floats(shape) * sizeof(float);
 }
 
+/* Zeros, in huge pages where the system gives them: a token's channels lie pages apart. */
+static float *zeros_new(size_t count)
+{
+    size_t size = count * sizeof(float), unit = size < HUGE_PAGE / 2 ? 64 : HUGE_PAGE;
+    size = (size + unit - 1) / unit * unit;
+    float *zeros = aligned_alloc(unit, size);
+    if (!zeros)
+        return NULL;
+    if (unit == HUGE_PAGE)
+        madvise(zeros, size, MADV_HUGEPAGE); /* advice: no matter if it is not taken */
+    memset(zeros, 0, size);
+    return zeros;
+}
+
 struct state *state_new(const struct model_shape *shape, struct error *error)
 {
     struct state *state = calloc(1, sizeof *state);
-    float *data = state ? calloc(all_floats(shape), sizeof *data) : NULL;
+    float *data = state ? zeros_new(all_floats(shape)) : NULL;
     if (!data) {
         free(state);
         error_out_of_memory(error);

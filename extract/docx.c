@@ -2,6 +2,7 @@
 #include "extract/office.h"
 
 #include "extract/archive.h"
+#include "extract/docx_numbering.h"
 #include "extract/emit.h"
 #include "extract/xml.h"
 
@@ -9,32 +10,33 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STYLES_MOST = 4096, NUMBERS_MOST = 65536, LEVELS = 9, NAME_SIZE = 64 };
+enum { STYLES_MOST = 4096, NOTES_MOST = 65536, LEVELS = NUMBERING_LEVELS, NAME_SIZE = 64 };
 
 struct style {
     char id[NAME_SIZE], base[NAME_SIZE];
     unsigned level; /* of a heading, from 1; 0: none */
+    bool numbered;  /* it says whether its paragraphs are, as items of `list` */
+    unsigned long list;
+    unsigned list_level;
 };
 
-/* A list: which of its levels count, and how far. */
-struct numbering {
-    unsigned long id, abstract;
-    bool ordered[LEVELS];
-    unsigned count[LEVELS];
+/* Notes of one kind in the order of their references, which numbers them. */
+struct notes {
+    unsigned long *ids;
+    size_t count;
 };
 
 static struct {
     struct style *styles;
     size_t style_count;
-    struct numbering *abstracts, *lists;
-    size_t abstract_count, list_count;
-    unsigned level; /* in numbering.xml */
+    struct notes notes[2]; /* at the foot of a page, at the document's end */
 
     /* The paragraph at hand. */
     struct xml *xml;
     uint64_t paragraphs;
-    unsigned skipping, rows, paragraph_depth;
-    bool in_text, in_properties, started, numbered, in_notes;
+    unsigned skipping, rows, inner_rows, paragraph_depth;
+    bool in_text, in_properties, started, numbered, in_notes, endnotes;
+    bool first_cell; /* of a table within a cell */
     unsigned heading, list_level;
     unsigned long list;
     char note[32]; /* the number of the note that is read */
@@ -116,6 +118,12 @@ static void style_start(void *context, const char *space, const char *name, cons
         snprintf(style->base, sizeof style->base, "%s", value);
     else if (strcmp(name, "outlineLvl") == 0 && number_of(value) < LEVELS)
         style->level = (unsigned)number_of(value) + 1;
+    else if (strcmp(name, "ilvl") == 0 && number_of(value) < LEVELS)
+        style->list_level = (unsigned)number_of(value);
+    else if (strcmp(name, "numId") == 0) {
+        style->numbered = true;
+        style->list = number_of(value);
+    }
 }
 
 static struct style *find_style(const char *id)
@@ -126,75 +134,69 @@ static struct style *find_style(const char *id)
     return NULL;
 }
 
-/* What a style is based on may make it a heading. */
+/* What a style does not say of itself, the one that it is based on says. */
 static void resolve_styles(void)
 {
     for (size_t i = 0; i < word.style_count; i++) {
-        struct style *at = &word.styles[i];
-        for (int steps = 0; at && at->level == 0 && at->base[0] && steps < 10; steps++)
+        struct style *style = &word.styles[i], *at = style;
+        for (int steps = 0; at && at->base[0] && steps < 10; steps++) {
             at = find_style(at->base);
-        if (at)
-            word.styles[i].level = at->level;
+            if (at && style->level == 0)
+                style->level = at->level;
+            if (at && !style->numbered && at->numbered) {
+                style->numbered = true;
+                style->list = at->list;
+                style->list_level = style->list_level > 0 ? style->list_level : at->list_level;
+            }
+        }
     }
 }
 
-/* --- numbering ------------------------------------------------------------------------ */
+/* --- numbers --------------------------------------------------------------------------- */
 
-static struct numbering *add_numbering(struct numbering **list, size_t *count, unsigned long id)
+static void mark_item(char marker[64])
 {
-    if (*count == NUMBERS_MOST)
-        emit_fail("is a DOCX of more than %d lists", NUMBERS_MOST);
-    *list = grown(*list, *count, sizeof **list);
-    struct numbering *added = &(*list)[(*count)++];
-    *added = (struct numbering){.id = id};
-    return added;
+    char label[NUMBERING_LABEL];
+    numbering_label(label, word.list, word.list_level);
+    snprintf(marker, 64, "%*s%s%s", (int)(2 * word.list_level), "", label, label[0] ? " " : "");
 }
 
-static void numbering_start(void *context, const char *space, const char *name,
-                            const char **attributes)
+/* "7.3 " before a heading that Word numbers. */
+static void put_heading_number(void)
 {
-    (void)context;
-    (void)space;
-    const char *value = value_of(attributes);
-    if (strcmp(name, "abstractNum") == 0) {
-        add_numbering(&word.abstracts, &word.abstract_count,
-                      number_of(xml_attribute(attributes, ":abstractNumId")));
-    } else if (strcmp(name, "num") == 0) {
-        add_numbering(&word.lists, &word.list_count,
-                      number_of(xml_attribute(attributes, ":numId")));
-    } else if (strcmp(name, "lvl") == 0) {
-        unsigned long level = number_of(xml_attribute(attributes, ":ilvl"));
-        word.level = level < LEVELS ? (unsigned)level : 0;
-    } else if (strcmp(name, "numFmt") == 0 && word.abstract_count > 0 && word.list_count == 0) {
-        word.abstracts[word.abstract_count - 1].ordered[word.level] =
-            value && strcmp(value, "bullet") != 0 && strcmp(value, "none") != 0;
-    } else if (strcmp(name, "abstractNumId") == 0 && word.list_count > 0) {
-        word.lists[word.list_count - 1].abstract = number_of(value);
-    }
-}
-
-static struct numbering *find_numbering(struct numbering *list, size_t count, unsigned long id)
-{
-    for (size_t i = 0; i < count; i++)
-        if (list[i].id == id)
-            return &list[i];
-    return NULL;
-}
-
-static void mark_item(char marker[32])
-{
-    struct numbering *list = find_numbering(word.lists, word.list_count, word.list);
-    struct numbering *kind =
-        list ? find_numbering(word.abstracts, word.abstract_count, list->abstract) : NULL;
-    unsigned level = word.list_level;
-    if (!kind || !kind->ordered[level]) {
-        snprintf(marker, 32, "%*s- ", (int)(2 * level), "");
+    char label[NUMBERING_LABEL];
+    if (!word.numbered)
         return;
+    numbering_label(label, word.list, word.list_level);
+    if (label[0] && strcmp(label, "-") != 0) {
+        emit_text(label, strlen(label));
+        emit_text(" ", 1);
     }
-    list->count[level]++;
-    for (unsigned i = level + 1; i < LEVELS; i++)
-        list->count[i] = 0;
-    snprintf(marker, 32, "%*s%u. ", (int)(2 * level), "", list->count[level]);
+}
+
+static size_t note_number(unsigned long id, bool endnotes)
+{
+    struct notes *notes = &word.notes[endnotes];
+    for (size_t i = notes->count; i-- > 0;)
+        if (notes->ids[i] == id)
+            return i + 1;
+    if (notes->count == NOTES_MOST)
+        emit_fail("is a DOCX of more than %d notes", NOTES_MOST);
+    notes->ids = grown(notes->ids, notes->count, sizeof *notes->ids);
+    notes->ids[notes->count++] = id;
+    return notes->count;
+}
+
+/* [1] at the foot of a page, [i] at the document's end. */
+static void mark_note(char mark[32], const char *id, bool endnotes)
+{
+    char number[24];
+    unsigned order = (unsigned)note_number(number_of(id), endnotes);
+    if (endnotes)
+        numbering_roman(number, sizeof number, order, false);
+    else
+        snprintf(number, sizeof number, "%u", order);
+    snprintf(mark, 32, "[%s]", number);
 }
 
 /* --- text ----------------------------------------------------------------------------- */
@@ -208,13 +210,14 @@ static void need_block(void)
     word.started = true;
     if (word.heading > 0) {
         emit_start(EMIT_HEADING, word.heading);
+        put_heading_number();
         return;
     }
     if (word.numbered)
         mark_item(prefix);
     emit_start(EMIT_PARAGRAPH, 0);
     if (word.note[0]) {
-        snprintf(prefix, sizeof prefix, "[%s] ", word.note);
+        snprintf(prefix, sizeof prefix, "%s ", word.note);
         word.note[0] = '\0';
     }
     emit_prefix(prefix);
@@ -230,8 +233,8 @@ static void put(const char *text, size_t size)
 
 static bool is_skipped(const char *name)
 {
-    static const char *const parts[] = {"del",     "moveFrom",    "Fallback", "instrText",
-                                        "delText", "txbxContent", "fldData",  NULL};
+    static const char *const parts[] = {"del",     "moveFrom", "Fallback", "instrText",
+                                        "delText", "fldData",  NULL};
     for (size_t i = 0; parts[i]; i++)
         if (strcmp(parts[i], name) == 0)
             return true;
@@ -240,8 +243,11 @@ static bool is_skipped(const char *name)
 
 static void start_paragraph(void)
 {
-    if (word.paragraph_depth++ > 0)
+    if (word.paragraph_depth++ > 0) { /* of a text box, or an element's that is new to us */
+        if (emit_is_open())
+            emit_text(" ", 1);
         return;
+    }
     word.started = word.numbered = false;
     word.heading = word.list_level = 0;
     word.list = 0;
@@ -258,6 +264,9 @@ static void take_property(const char *name, const char **attributes)
     if (strcmp(name, "pStyle") == 0 && value) {
         const struct style *style = find_style(value);
         word.heading = style ? style->level : 0;
+        word.list = style && style->numbered ? style->list : 0;
+        word.list_level = style && word.list > 0 ? style->list_level : 0;
+        word.numbered = word.list > 0;
     } else if (strcmp(name, "outlineLvl") == 0 && value && number_of(value) < LEVELS) {
         word.heading = (unsigned)number_of(value) + 1;
     } else if (strcmp(name, "ilvl") == 0) {
@@ -268,31 +277,48 @@ static void take_property(const char *name, const char **attributes)
     }
 }
 
-static void put_reference(const char **attributes)
+static void put_reference(const char **attributes, bool endnote)
 {
     char mark[32];
     const char *id = xml_attribute(attributes, ":id");
     if (!id || word.in_notes)
         return;
-    snprintf(mark, sizeof mark, "[%.20s]", id);
+    mark_note(mark, id, endnote);
     put(mark, strlen(mark));
 }
 
 static void start_note(const char **attributes)
 {
     const char *id = xml_attribute(attributes, ":id"), *type = xml_attribute(attributes, ":type");
+    word.note[0] = '\0';
     /* Separators are notes of a type. */
     if (type && strcmp(type, "normal") != 0)
         word.skipping++;
-    snprintf(word.note, sizeof word.note, "%.20s", id ? id : "");
+    else
+        mark_note(word.note, id, word.endnotes);
 }
 
+/* A table within a cell is told in a line: a, b; c, d. */
 static void start_row(void)
 {
     if (word.rows++ == 0) {
         emit_start(EMIT_ROW, 0);
         word.started = true;
+    } else {
+        emit_text(word.inner_rows++ > 0 ? ";" : " ", 1);
     }
+    word.first_cell = true;
+}
+
+static void start_cell(void)
+{
+    if (word.rows == 1)
+        emit_cell();
+    else if (!word.first_cell)
+        emit_text(",", 1);
+    if (word.rows == 1)
+        word.inner_rows = 0;
+    word.first_cell = false;
 }
 
 static void text_start(void *context, const char *space, const char *name, const char **attributes)
@@ -321,9 +347,9 @@ static void text_start(void *context, const char *space, const char *name, const
     else if (strcmp(name, "tr") == 0)
         start_row();
     else if (strcmp(name, "tc") == 0 && word.rows > 0)
-        emit_cell();
+        start_cell();
     else if (strcmp(name, "footnoteReference") == 0 || strcmp(name, "endnoteReference") == 0)
-        put_reference(attributes);
+        put_reference(attributes, name[0] == 'e');
     else if (word.in_notes && (strcmp(name, "footnote") == 0 || strcmp(name, "endnote") == 0))
         start_note(attributes);
 }
@@ -394,10 +420,12 @@ static void read_beside(const char *document, const char *name,
 void docx_read(const char *document)
 {
     memset(&word, 0, sizeof word);
+    numbering_reset();
     read_beside(document, "styles.xml", style_start);
     resolve_styles();
     read_beside(document, "numbering.xml", numbering_start);
     read_part(document, false);
     read_beside(document, "footnotes.xml", NULL);
+    word.endnotes = true;
     read_beside(document, "endnotes.xml", NULL);
 }

@@ -18,6 +18,7 @@ static struct {
     uint64_t text, headings, frames, blocks, line;
 
     bool open, tight, begun; /* begun: some of the block was sent */
+    bool cells;              /* the row's first cell was begun */
     enum emit_kind kind;
     unsigned level;
     uint64_t at;        /* the line that the block began in */
@@ -154,6 +155,7 @@ void emit_start(enum emit_kind kind, unsigned level)
 {
     emit_finish();
     emit.open = true;
+    emit.cells = false;
     emit.begun = emit.tight = emit.blank = emit.broken = false;
     emit.kind = kind;
     emit.level = level;
@@ -250,11 +252,12 @@ void emit_break(void)
 
 void emit_cell(void)
 {
-    if (emit_is_blank())
-        return;
-    emit.blank = true;
-    add_rune("|", 1);
-    emit.blank = true;
+    if (emit.cells) {
+        emit.blank = true;
+        add_rune("|", 1);
+        emit.blank = true;
+    }
+    emit.cells = true;
 }
 
 /* Bars with nothing behind them, and a blank that no word followed. */

@@ -22,7 +22,7 @@
 enum emit_kind {
     EMIT_PARAGRAPH,
     EMIT_HEADING, /* level from 1 */
-    EMIT_ROW,     /* cells with emit_cell between */
+    EMIT_ROW,     /* cells with emit_cell before each */
     EMIT_CODE,    /* blanks and line ends stay */
 };
 
@@ -55,7 +55,7 @@ void emit_tight(void);
 
 void emit_text(const char *text, size_t size);
 void emit_break(void); /* a line end that stays */
-void emit_cell(void);  /* between two cells of a row */
+void emit_cell(void);  /* before each cell of a row, the first as well */
 void emit_finish(void);
 
 bool emit_is_open(void);

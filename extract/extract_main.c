@@ -2,6 +2,7 @@
  *
  *     tidemark-extract zip          EPUB, DOCX, ODT
  *     tidemark-extract html ENCODING
+ *     tidemark-extract markdown     pieces, and roles for their bytes (document/marking.h)
  *
  * What it finds goes to standard output as document/wire.h says. It reads nothing else:
  * everything that needs a file is done before the sandbox closes. */
@@ -11,6 +12,7 @@
 #include "extract/archive.h"
 #include "extract/emit.h"
 #include "extract/html.h"
+#include "extract/markdown.h"
 #include "extract/office.h"
 #include "extract/sandbox.h"
 #include "extract/xml.h"
@@ -178,6 +180,11 @@ int main(int count, char **arguments)
     const char *why;
     struct decoder *decoder = NULL;
     struct error error;
+    if (strcmp(format, "markdown") == 0) {
+        if (!sandbox_enter(&limits, &why))
+            return EXIT_FAILURE;
+        markdown_serve();
+    }
     emit_begin(&(struct emit_limits){.text = TEXT_MOST, .headings = HEADINGS_MOST});
     if (strcmp(encoding, "UTF-8") != 0 && !(decoder = decoder_new(encoding, &error)))
         emit_fail("is in an encoding that is not known here, %.40s", encoding);

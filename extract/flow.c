@@ -21,6 +21,7 @@ enum role {
     ROLE_CODE,
     ROLE_QUOTE,
     ROLE_REFERENCE,
+    ROLE_RUBY,
     ROLE_BREAK,
     ROLE_IMAGE,
 };
@@ -68,13 +69,13 @@ static const struct element elements[] = {
     {"map", ROLE_SKIP},       {"menu", ROLE_LIST},        {"nav", ROLE_SKIP},
     {"noscript", ROLE_SKIP},  {"object", ROLE_SKIP},      {"ol", ROLE_LIST},
     {"p", ROLE_BLOCK},        {"plaintext", ROLE_CODE},   {"pre", ROLE_CODE},
-    {"rp", ROLE_SKIP},        {"script", ROLE_SKIP},      {"section", ROLE_BLOCK},
-    {"select", ROLE_SKIP},    {"style", ROLE_SKIP},       {"summary", ROLE_BLOCK},
-    {"svg", ROLE_SKIP},       {"table", ROLE_BLOCK},      {"tbody", ROLE_BLOCK},
-    {"td", ROLE_CELL},        {"template", ROLE_SKIP},    {"textarea", ROLE_SKIP},
-    {"tfoot", ROLE_BLOCK},    {"th", ROLE_CELL},          {"thead", ROLE_BLOCK},
-    {"title", ROLE_SKIP},     {"tr", ROLE_ROW},           {"ul", ROLE_LIST},
-    {"video", ROLE_SKIP},     {"xmp", ROLE_CODE},
+    {"rp", ROLE_SKIP},        {"rt", ROLE_RUBY},          {"script", ROLE_SKIP},
+    {"section", ROLE_BLOCK},  {"select", ROLE_SKIP},      {"style", ROLE_SKIP},
+    {"summary", ROLE_BLOCK},  {"svg", ROLE_SKIP},         {"table", ROLE_BLOCK},
+    {"tbody", ROLE_BLOCK},    {"td", ROLE_CELL},          {"template", ROLE_SKIP},
+    {"textarea", ROLE_SKIP},  {"tfoot", ROLE_BLOCK},      {"th", ROLE_CELL},
+    {"thead", ROLE_BLOCK},    {"title", ROLE_SKIP},       {"tr", ROLE_ROW},
+    {"ul", ROLE_LIST},        {"video", ROLE_SKIP},       {"xmp", ROLE_CODE},
 };
 
 static int by_name(const void *key, const void *element)
@@ -337,6 +338,9 @@ static void open_role(struct frame *frame, const char *name, flow_attribute *att
     case ROLE_REFERENCE:
         flow_text("[", 1);
         break;
+    case ROLE_RUBY: /* how it is read, above the word */
+        flow_text("(", 1);
+        break;
     case ROLE_BREAK:
         if (emit_is_open())
             emit_break();
@@ -418,6 +422,9 @@ static void close_role(const struct frame *frame)
         break;
     case ROLE_REFERENCE:
         flow_text("]", 1);
+        break;
+    case ROLE_RUBY:
+        flow_text(")", 1);
         break;
     case ROLE_BLOCK:
     case ROLE_CELL:

@@ -22,9 +22,9 @@ static struct {
     size_t ordered_count;
     char style[NAME_SIZE]; /* the list style that is read */
     uint64_t paragraphs;
-    unsigned skipping, rows, lists, paragraph_depth;
+    unsigned skipping, rows, inner_rows, lists, paragraph_depth;
     struct list list[LISTS_MOST];
-    bool item_due;
+    bool item_due, first_cell;
 
     bool in_citation, in_note;
     char citation[32];
@@ -155,6 +155,27 @@ static void start_list(const char **attributes)
     odt.lists++;
 }
 
+/* A table within a cell is told in a line: a, b; c, d. */
+static void start_row(void)
+{
+    if (odt.rows++ == 0)
+        emit_start(EMIT_ROW, 0);
+    else
+        emit_text(odt.inner_rows++ > 0 ? ";" : " ", 1);
+    odt.first_cell = true;
+}
+
+static void start_cell(void)
+{
+    if (odt.rows == 1)
+        emit_cell();
+    else if (!odt.first_cell)
+        emit_text(",", 1);
+    if (odt.rows == 1)
+        odt.inner_rows = 0;
+    odt.first_cell = false;
+}
+
 static bool is_skipped(const char *name)
 {
     static const char *const parts[] = {"tracked-changes",
@@ -190,11 +211,10 @@ static void on_start(void *context, const char *space, const char *name, const c
         start_list(attributes);
     else if (strcmp(name, "list-item") == 0)
         odt.item_due = true;
-    else if (strcmp(name, "table-row") == 0) {
-        if (odt.rows++ == 0)
-            emit_start(EMIT_ROW, 0);
-    } else if (strcmp(name, "table-cell") == 0 && odt.rows > 0)
-        emit_cell();
+    else if (strcmp(name, "table-row") == 0)
+        start_row();
+    else if (strcmp(name, "table-cell") == 0 && odt.rows > 0)
+        start_cell();
     else if (strcmp(name, "note-citation") == 0) {
         odt.in_citation = true;
         odt.citation[0] = '\0';

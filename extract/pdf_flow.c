@@ -264,7 +264,9 @@ static void put_cell(const char *text, size_t size)
         if (leaders == 0)
             continue;
         emit_text(text + begin, at - begin);
-        emit_cell();
+        /* At either end, another cell is there already. */
+        if (at > 0 && at + leaders < size)
+            emit_cell();
         begin = at + leaders;
         at = begin - 1;
     }
@@ -280,6 +282,7 @@ static void put_table(const struct pdf_page *page, size_t table)
         if (page->rows[i].table != table)
             continue;
         emit_start(EMIT_ROW, 0);
+        emit_cell();
         for (size_t at = 0; at < row->size;) {
             const char *tab = memchr(row->data + at, '\t', row->size - at);
             size_t size = tab ? (size_t)(tab - row->data) - at : row->size - at;

@@ -29,6 +29,7 @@ static const char *const folders[] = {
     "/usr/share/fontconfig", "/var/cache/fontconfig", "/usr/lib/locale",        NULL};
 
 static struct {
+    PopplerDocument *empty; /* keeps poppler's tables in memory */
     PopplerDocument *document;
     size_t pages;
     struct pdf_page window[WINDOW]; /* page n at n % WINDOW */
@@ -100,15 +101,37 @@ static void give(size_t number)
     pdf_flow(page);
 }
 
+/* Without its tables poppler leaves characters out, of Chinese, Japanese and Korean above
+ * all, and says nothing. */
+static void check_tables(void)
+{
+    if (sandbox_missed())
+        emit_fail("needs tables of characters that only a kernel with Landlock (5.13 and later) "
+                  "lets tidemark-pdf read safely: convert it with pdftotext");
+}
+
+/* poppler looks once for what tables there are, when it opens its first document; that is
+ * one of ours, before files are out of reach. */
+static void prepare(void)
+{
+    static const char empty[] = "%PDF-1.4\n1 0 obj<</Pages 2 0 R>>endobj 2 0 obj<</Kids[]/Count 0>>"
+                                "endobj trailer<</Root 1 0 R>>";
+    GBytes *bytes = g_bytes_new_static(empty, sizeof empty - 1);
+    pdf.empty = poppler_document_new_from_bytes(bytes, NULL, NULL);
+    g_bytes_unref(bytes);
+}
+
 static void read_pages(void)
 {
     size_t loaded = 0;
     for (size_t number = 1; number <= pdf.pages; number++) {
         while (loaded < pdf.pages && loaded < number + AROUND)
             load(++loaded);
+        check_tables();
         give(number);
     }
     pdf_flow_end();
+    check_tables();
     if (!pdf.has_text && pdf.pictures > 0)
         emit_fail("has no text: its pages are pictures, as a scanner makes them; have their text "
                   "recognized first, for example by ocrmypdf");
@@ -142,6 +165,7 @@ int main(void)
                                           .folders = folders};
     const char *why;
     emit_begin(&(struct emit_limits){.text = TEXT_MOST, .headings = HEADINGS_MOST});
+    prepare();
     if (!sandbox_enter(&limits, &why))
         emit_fail("was not opened: the program that takes it apart could not be confined (%s)",
                   why);

@@ -6,11 +6,13 @@
 #include <seccomp.h>
 #include <signal.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
@@ -25,6 +27,8 @@
 #endif
 
 static unsigned step_seconds;
+static const char *const *wanted; /* folders that cannot be opened up */
+static volatile sig_atomic_t missed;
 
 /* Always allowed: nothing here reaches beyond the process and what it has open. */
 static const int harmless[] = {
@@ -96,7 +100,9 @@ static bool allow(scmp_filter_ctx filter, const int *calls, size_t count)
 
 #define ALLOW(filter, table) allow(filter, table, sizeof(table) / sizeof *(table))
 
-static bool fill_filter(scmp_filter_ctx filter, bool files)
+enum files { FILES_NONE, FILES_READ, FILES_MISSED };
+
+static bool fill_filter(scmp_filter_ctx filter, enum files files)
 {
     /* Memory that can be written is never run. */
     struct scmp_arg_cmp no_exec = SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
@@ -113,13 +119,15 @@ static bool fill_filter(scmp_filter_ctx filter, bool files)
      * more than that a file is there. */
     ok = ok && seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), 1,
                                 SCMP_A3(SCMP_CMP_EQ, AT_EMPTY_PATH, 0)) == 0;
-    if (ok && files)
+    if (ok && files == FILES_READ)
         ok = ALLOW(filter, finding) &&
              seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1, reading) == 0;
+    if (ok && files == FILES_MISSED)
+        ok = seccomp_rule_add(filter, SCMP_ACT_TRAP, SCMP_SYS(openat), 0) == 0;
     return ok;
 }
 
-static bool filter_calls(bool files)
+static bool filter_calls(enum files files)
 {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
     bool ok = filter && fill_filter(filter, files) && seccomp_load(filter) == 0;
@@ -138,13 +146,43 @@ static void allow_folder(int rules, const char *folder)
     close(beneath.parent_fd);
 }
 
-/* True also where the kernel has no Landlock. */
-static bool confine_files(const char *const *folders)
+#ifdef __x86_64__
+/* openat fails, as the filter would have it, but it is noted of which folder. */
+static void on_refused(int number, siginfo_t *facts, void *context)
+{
+    greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
+    (void)number;
+    (void)facts;
+    const char *path = (const char *)registers[REG_RSI];
+    for (size_t i = 0; wanted[i]; i++)
+        if (strncmp(path, wanted[i], strlen(wanted[i])) == 0)
+            missed = 1;
+    registers[REG_RAX] = -EACCES;
+}
+
+static bool watch_refusals(const char *const *folders)
+{
+    struct sigaction action = {.sa_sigaction = on_refused, .sa_flags = SA_SIGINFO};
+    wanted = folders;
+    return sigaction(SIGSYS, &action, NULL) == 0;
+}
+#else
+/* Without knowing how a call's arguments are passed, nothing can be noted. */
+static bool watch_refusals(const char *const *folders)
+{
+    (void)folders;
+    return false;
+}
+#endif
+
+static bool confine_files(enum files *files, const char *const *folders)
 {
     struct landlock_ruleset_attr access = {.handled_access_fs = 0x1FFF}; /* all of the first ABI */
     int rules = (int)syscall(SYS_landlock_create_ruleset, &access, sizeof access, 0);
+    *files = rules < 0 ? FILES_MISSED : FILES_READ;
     if (rules < 0)
-        return errno == ENOSYS || errno == EOPNOTSUPP || errno == EPERM;
+        return (errno == ENOSYS || errno == EOPNOTSUPP || errno == EPERM) &&
+               watch_refusals(folders);
     for (size_t i = 0; folders[i]; i++)
         allow_folder(rules, folders[i]);
     bool ok = syscall(SYS_landlock_restrict_self, rules, 0) == 0;
@@ -170,6 +208,7 @@ static bool limit_resources(const struct sandbox_limits *limits)
 
 bool sandbox_enter(const struct sandbox_limits *limits, const char **why)
 {
+    enum files files = FILES_NONE;
     step_seconds = limits->step_seconds;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     prctl(PR_SET_DUMPABLE, 0);
@@ -180,13 +219,18 @@ bool sandbox_enter(const struct sandbox_limits *limits, const char **why)
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         return false;
     *why = "its files could not be confined (Landlock)";
-    if (limits->folders && !confine_files(limits->folders))
+    if (limits->folders && !confine_files(&files, limits->folders))
         return false;
     *why = "its system calls could not be filtered (seccomp)";
-    if (!filter_calls(limits->folders != NULL))
+    if (!filter_calls(files))
         return false;
     sandbox_step();
     return true;
+}
+
+bool sandbox_missed(void)
+{
+    return missed != 0;
 }
 
 void sandbox_step(void)

@@ -46,7 +46,7 @@ static bool vnni_runs(void)
 #ifdef TIDEMARK_AMX
 static bool amx_runs(void)
 {
-    return vnni_runs() && tiles_allowed(true) && levels_amx_run();
+    return vnni_runs() && tiles_allowed() && levels_amx_run();
 }
 #endif
 
@@ -58,6 +58,7 @@ static const struct level {
     {&levels_reference, reference_runs},
 #ifdef TIDEMARK_X86
     {&levels_avx2, avx2_runs},
+    {&levels_avx2_int8, avx2_runs},
     {&levels_avx512, avx512_runs},
 #ifdef TIDEMARK_VNNI
     {&levels_vnni, vnni_runs},
@@ -102,12 +103,12 @@ const struct kernels *kernels_best(void)
 size_t kernels_scratch_floats(size_t columns)
 {
     /* Eight rows of activations laid out anew, which is more than two decoded rows; a
-     * float panel of KERNELS_OUTPUT_STEP outputs and the rows that are being transposed
-     * into it; a bf16 panel, such rows and four tiles of sums; or what lanes in tiles
+     * float panel of LEVELS_PANEL_OUTPUTS outputs and the rows that are being transposed
+     * into it; a bf16 panel, such rows and four tiles of sums; or what lanes
      * need. */
     const size_t sizes[] = {
         8 * columns,
-        (size_t)KERNELS_OUTPUT_STEP * LEVELS_PANEL_COLUMNS + 16 * 256,
+        (size_t)LEVELS_PANEL_OUTPUTS * LEVELS_PANEL_COLUMNS + 16 * 256,
         ((size_t)LEVELS_BF16_OUTPUTS * LEVELS_PANEL_COLUMNS + 16 * 256) / 2 + 4 * 256,
         LEVELS_LANES_FLOATS,
     };

@@ -66,9 +66,9 @@ struct kernels {
      * the others have NULL in both. Where packs() says so, w's product takes, in
      * place of x, what pack() made of it: rows [first, first + count), count at most
      * KERNELS_PACK_ROWS and first a multiple of it, become packed rows in the level's
-     * own form, in memory that is as large as that of KERNELS_PACK_ROWS rows of x and
-     * begins at packed + first * x_stride (64-byte aligned). x_stride is at least
-     * w->columns + 16 and a multiple of 16. */
+     * own form, at a place of their own within packed[0] to
+     * packed[(first + KERNELS_PACK_ROWS) * x_stride - 1] (64-byte aligned). x_stride is at
+     * least w->columns + 16 and a multiple of 16. */
     bool (*packs)(const struct matrix *w, bool decode);
     void (*pack)(float *packed, const struct matrix *w, bool decode, const float *x,
                  size_t x_stride, size_t first, size_t count);
@@ -102,10 +102,6 @@ struct kernels {
     /* The largest of x[0..size) into *top, and sum_i exp(x[i] - *top). size > 0. */
     float (*sum_exp)(float *top, const float *x, size_t size);
 };
-
-/* Outputs are handed out in multiples of this, so that no two threads write one
- * cache line and panels are full. Results do not depend on it. */
-#define KERNELS_OUTPUT_STEP 32
 
 #define KERNELS_PACK_ROWS 16
 #define KERNELS_PASS_ROWS 1024

@@ -4,17 +4,20 @@
 
 #include "kernels/kernels.h"
 
-/* Columns of a weight panel that is decoded at once in a prefill product. */
+/* Outputs and columns of a float panel of weights that is decoded at once in a prefill
+ * product, at most. */
+#define LEVELS_PANEL_OUTPUTS 32
 #define LEVELS_PANEL_COLUMNS 1024
 
 /* Outputs of a bf16 panel, decoded for all rows of a pass. */
-#define LEVELS_BF16_OUTPUTS 128
+#define LEVELS_BF16_OUTPUTS 256
 
-/* Work memory of a decode product of several lanes in tiles. */
-#define LEVELS_LANES_FLOATS 24576
+/* Work memory of a decode product of several lanes. */
+#define LEVELS_LANES_FLOATS 6144
 
 extern const struct kernels levels_reference;
 extern const struct kernels levels_avx2;
+extern const struct kernels levels_avx2_int8;
 extern const struct kernels levels_avx512;
 extern const struct kernels levels_vnni;
 extern const struct kernels levels_amx;

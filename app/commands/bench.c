@@ -7,6 +7,7 @@
 #include "base/quantity.h"
 
 #include <stdio.h>
+#include <string.h>
 
 struct bench_job {
     unsigned rounds;
@@ -22,10 +23,11 @@ static bool keep_pace(struct session *session, const struct bench_job *job, stru
     struct pace pace = {
         .prefill_tokens_per_s = job->result.prefill_tokens_per_s,
         .decode_tokens_per_s = job->result.decode_tokens_per_s,
-        .threads = (int64_t)job->threads,
         .time = clock_unix_time(),
     };
-    snprintf(pace.kernels, sizeof pace.kernels, "%s", job->model.kernels);
+    bool cpu = strcmp(job->backend, "cpu") == 0;
+    snprintf(pace.kernels, sizeof pace.kernels, "%s", cpu ? job->model.kernels : job->backend);
+    pace.threads = cpu ? (int64_t)job->threads : 0;
     return pace_put(session, &pace, error);
 }
 

@@ -94,8 +94,10 @@ static void print_pace(struct output *out, const struct listing_model *model)
                   quantity_rate(reading, pace->prefill_tokens_per_s),
                   quantity_rate(answering, pace->decode_tokens_per_s));
     output_line(out, pace->kernels);
-    output_format(out, ", %lld thread%s%s)\n", (long long)pace->threads,
-                  pace->threads == 1 ? "" : "s", day);
+    if (pace->threads > 0)
+        output_format(out, ", %lld thread%s", (long long)pace->threads,
+                      pace->threads == 1 ? "" : "s");
+    output_format(out, "%s)\n", day);
 }
 
 static void print_text(struct output *out, const struct listing_model *model)

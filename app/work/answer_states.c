@@ -1,7 +1,7 @@
 #include "app/work/answer_states.h"
 
 #include "app/work/detail.h"
-#include "app/work/reading.h"
+#include "app/work/prefix.h"
 #include "app/work/section_states.h"
 #include "app/work/upkeep.h"
 
@@ -103,7 +103,7 @@ static bool settle_ground(struct session *session, struct answer_states_thread *
         return false;
     bool there = thread->section < document.sections;
     library_document_free(&document);
-    if (there && !reading_text_hash(session, thread->document, thread->section, &now, error))
+    if (there && !prefix_text_hash(session, thread->document, thread->section, &now, error))
         return false;
     if (!there || !hash_equal(&now, &thread->text))
         thread->section = -1;
@@ -290,7 +290,7 @@ static bool ask_first(struct session *session, struct answer_states_thread *thre
                                   tokens_reread, error);
         break;
     case ANSWER_STATES_PREFIX:
-        ok = reading_prefix(session, thread->document, thread->section, state, &info, tokens_reread,
+        ok = prefix_reach(session, thread->document, thread->section, state, &info, tokens_reread,
                             error) &&
              prompt_question(prompt, tokenizer, words, &tail, error);
         break;

@@ -5,9 +5,9 @@
 #include "app/work/generate.h"
 #include "app/work/grounding.h"
 #include "app/work/json.h"
+#include "app/work/prefix.h"
 #include "app/work/quoting.h"
 #include "app/work/ranking.h"
-#include "app/work/reading.h"
 #include "app/work/section_states.h"
 #include "app/work/upkeep.h"
 #include "base/clock.h"
@@ -182,9 +182,9 @@ static bool load_prefix(struct ask *ask, struct states_info *info, bool *saved, 
 {
     const struct asking_options *options = &ask->options;
     /* The hash first: should the text change meanwhile, it names one that is gone. */
-    if (!reading_text_hash(ask->session, options->document, options->as_of, &ask->texts[0],
+    if (!prefix_text_hash(ask->session, options->document, options->as_of, &ask->texts[0],
                            error) ||
-        !reading_prefix(ask->session, options->document, options->as_of, ask->states[0], info,
+        !prefix_reach(ask->session, options->document, options->as_of, ask->states[0], info,
                         &ask->result->tokens_reread, error))
         return false;
     *saved = info->token > 0;

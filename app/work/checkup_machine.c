@@ -128,11 +128,16 @@ static void check_formats(struct checkup *checkup)
     struct error missing;
     if (!program_find(&path, PROGRAM_EXTRACT, &missing))
         checkup_problem(checkup, "formats", ERROR_INPUT, "Build and install tidemark again",
-                        "EPUB, DOCX, ODT and HTML cannot be read: %s", missing.text);
+                        "Markdown, EPUB, DOCX, ODT and HTML cannot be read: %s", missing.text);
     else if (!program_find(&path, PROGRAM_PDF, &missing))
         checkup_note(checkup, "formats",
                      "Install libpoppler-glib-dev, and build and install tidemark again",
                      "EPUB, DOCX, ODT and HTML; PDF not, since tidemark-pdf is not there");
+    else if (!program_may_open_tables())
+        checkup_note(checkup, "formats", "Start a kernel with Landlock, which is in 5.13 and later",
+                     "PDF, EPUB, DOCX, ODT and HTML, but no PDF whose fonts need poppler's tables,"
+                     " such as some in Chinese, Japanese and Korean: without Landlock"
+                     " tidemark-pdf opens no file");
     else
         checkup_ok(checkup, "formats", "PDF, EPUB, DOCX, ODT and HTML");
     buffer_free(&path);

@@ -1,7 +1,7 @@
 #include "app/work/fitting.h"
 
 #include "app/work/answer_states.h"
-#include "app/work/reading.h"
+#include "app/work/prefix.h"
 #include "document/document.h"
 
 #include <stdlib.h>
@@ -70,7 +70,7 @@ static bool add_section(void *context, const struct library_section *section)
         hashing->ok = error_set(hashing->error, ERROR_INTERRUPTED, "interrupted");
     if (!hashing->ok)
         return false;
-    reading_hash_section(hashing->stream, section);
+    prefix_hash_section(hashing->stream, section);
     fitting->section[fitting->count] = section->text_hash;
     fitting->prefix[fitting->count++] = hash_stream_end(hashing->stream);
     return true;

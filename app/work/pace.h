@@ -7,8 +7,8 @@
 
 struct pace {
     double prefill_tokens_per_s, decode_tokens_per_s;
-    char kernels[32]; /* level, or the backend */
-    int64_t threads;
+    char kernels[32]; /* level, or the backend where that is a device */
+    int64_t threads;  /* 0 on a device */
     int64_t time; /* when, seconds since 1970 */
 };
 

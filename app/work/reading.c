@@ -4,6 +4,7 @@
 #include "app/work/ingest.h"
 #include "app/work/keeping.h"
 #include "app/work/origin.h"
+#include "app/work/prefix.h"
 #include "app/work/upkeep.h"
 #include "base/clock.h"
 
@@ -55,122 +56,6 @@ struct walk {
     double paused; /* seconds since then that went to others' jobs */
     double pace;   /* tokens a second of the latest pieces */
 };
-
-/* --- text hashes -------------------------------------------------------------------- */
-
-void reading_hash_section(struct hash_stream *stream, const struct library_section *section)
-{
-    /* The size goes in too, so that where one section ends counts. */
-    unsigned char size[8];
-    for (int i = 0; i < 8; i++)
-        size[i] = (unsigned char)((uint64_t)section->text_size >> 8 * i);
-    hash_stream_add(stream, size, sizeof size);
-    hash_stream_add(stream, section->text, section->text_size);
-}
-
-static bool hash_sections(struct session *session, int64_t document, int64_t begin, int64_t end,
-                          struct hash_stream *stream, int64_t *characters, struct error *error)
-{
-    for (int64_t i = begin; i < end; i++) {
-        struct library_section section;
-        if (!library_get_section(session->library, document, i, LIBRARY_TEXT, &section, error))
-            return false;
-        reading_hash_section(stream, &section);
-        if (characters)
-            *characters += section.characters;
-        library_section_free(&section);
-    }
-    return true;
-}
-
-bool reading_text_hash(struct session *session, int64_t document, int64_t section,
-                       struct hash *hash, struct error *error)
-{
-    struct hash_stream *stream = hash_stream_new();
-    if (!stream)
-        return error_out_of_memory(error);
-    bool ok = hash_sections(session, document, 0, section + 1, stream, NULL, error);
-    if (ok)
-        *hash = hash_stream_end(stream);
-    hash_stream_free(stream);
-    return ok;
-}
-
-/* --- prefix states ------------------------------------------------------------------ */
-
-/* Loads the last usable prefix state at or before `section`. One that does not fit
- * is named in a note and the one before it is tried. *next: the section to go on
- * with; 0 and an empty state when there is none. */
-static bool load_prefix(struct session *session, int64_t document, int64_t section,
-                        struct state *state, struct states_info *info, int64_t *next,
-                        struct error *error)
-{
-    *next = 0;
-    for (bool found = true; section >= 0;) {
-        struct hash text;
-        struct error refusal = {0};
-        if (!states_nearest_prefix(session->states, document, &session->fingerprint, section, info,
-                                   &found, error))
-            return false;
-        if (!found)
-            break;
-        section = info->place.section;
-        if (!reading_text_hash(session, document, section, &text, error))
-            return false;
-        if (session_load_state(session, &info->place, &text, state, info, &found, &refusal) &&
-            found) {
-            *next = section + 1;
-            return true;
-        }
-        if (refusal.kind != ERROR_NONE && !states_refused(session->states)) {
-            *error = refusal;
-            return false;
-        }
-        if (refusal.kind != ERROR_NONE)
-            session_note(session, "%s", refusal.text);
-        section--;
-    }
-    state_reset(state);
-    *info = (struct states_info){0};
-    return true;
-}
-
-static bool feed(struct session *session, struct state *state, const struct tokens *tokens,
-                 struct error *error)
-{
-    struct forward_lane lane = {.state = state, .tokens = tokens->data, .count = tokens->count};
-    return forward_prefill(session->forward, &lane, 1, error);
-}
-
-bool reading_prefix(struct session *session, int64_t document, int64_t section, struct state *state,
-                    struct states_info *info, int64_t *tokens_reread, struct error *error)
-{
-    int64_t next;
-    *tokens_reread = 0;
-    if (!load_prefix(session, document, section, state, info, &next, error))
-        return false;
-    if (next == 0 && !feed(session, state, &session->preamble, error))
-        return false;
-    if (next <= section)
-        session_note(session, "no state is kept at the end of section %lld: reading on from %s%lld",
-                     (long long)section + 1, next ? "section " : "the beginning, section ",
-                     (long long)next + 1);
-    struct tokens tokens = {0};
-    bool ok = true;
-    for (; ok && next <= section; next++) {
-        struct library_section text;
-        tokens.count = 0;
-        ok = library_get_section(session->library, document, next, LIBRARY_TEXT, &text, error);
-        if (!ok)
-            break;
-        ok = session_encode_section(session, text.text, text.text_size, next > 0, &tokens, error) &&
-             feed(session, state, &tokens, error);
-        *tokens_reread += (int64_t)tokens.count;
-        library_section_free(&text);
-    }
-    tokens_free(&tokens);
-    return ok;
-}
 
 /* --- a reading -------------------------------------------------------------------------- */
 
@@ -473,7 +358,7 @@ static bool read_section(struct walk *w, int64_t ordinal, struct error *error)
                                      &w->tokens, error) &&
               read_tokens(w, ordinal, error);
     if (ok)
-        reading_hash_section(w->text, &section);
+        prefix_hash_section(w->text, &section);
     library_section_free(&section);
     return ok && keep_state(w, ordinal, error) && put_section(w, ordinal, error);
 }
@@ -564,12 +449,12 @@ static bool resume(struct walk *w, int64_t *next, struct error *error)
             (struct library_reading){.document = w->document.id, .model = session->model_id};
     else if (w->reading.sections > w->document.sections)
         w->reading.sections = w->document.sections;
-    if (!load_prefix(session, w->document.id, w->reading.sections - 1, w->state, &info, next,
+    if (!prefix_load(session, w->document.id, w->reading.sections - 1, w->state, &info, next,
                      error))
         return false;
     if (*next && *next < w->document.sections && !check_numerics(w, &info, error))
         return false;
-    if (!hash_sections(session, w->document.id, 0, *next, w->text, &w->characters, error))
+    if (!prefix_hash_sections(session, w->document.id, 0, *next, w->text, &w->characters, error))
         return false;
     w->result->resumed_at = info.token;
     w->last_kept = w->last_taken = info.token;
@@ -600,7 +485,7 @@ static bool begin_reading(struct walk *w, int64_t next, struct error *error)
         w->reading.sections = w->reading.tokens = 0;
         w->reading.mixed = false;
         w->reading.bits = 0;
-        if (!feed(session, w->state, &session->preamble, error))
+        if (!prefix_feed(session, w->state, &session->preamble, error))
             return false;
         w->result->tokens_read += (int64_t)session->preamble.count;
     }

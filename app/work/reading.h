@@ -37,19 +37,4 @@ struct reading_result {
 bool reading_run(struct session *session, const struct reading_options *options,
                  struct reading_result *result, struct error *error) WARN_UNUSED;
 
-/* Adds a section, with its text, to the running hash of a document's text. */
-void reading_hash_section(struct hash_stream *stream, const struct library_section *section);
-
-/* The running hash of a document's text up to the end of `section`: the `text` of
- * a prefix state's key. */
-bool reading_text_hash(struct session *session, int64_t document, int64_t section,
-                       struct hash *hash, struct error *error) WARN_UNUSED;
-
-/* Brings `state` to the end of `section`: from the prefix state there, or from the
- * nearest earlier one (or the beginning), reading on from it. *info is that of the
- * saved state used (token 0: none), *tokens_reread what had to be read again. */
-bool reading_prefix(struct session *session, int64_t document, int64_t section, struct state *state,
-                    struct states_info *info, int64_t *tokens_reread,
-                    struct error *error) WARN_UNUSED;
-
 #endif

@@ -1,8 +1,8 @@
 #include "app/work/summarizing.h"
 
 #include "app/work/generate.h"
+#include "app/work/prefix.h"
 #include "app/work/quoting.h"
-#include "app/work/reading.h"
 #include "app/work/section_states.h"
 #include "base/clock.h"
 
@@ -499,7 +499,7 @@ static bool sum_so_far(struct summing *s, struct error *error)
     struct piece piece = {
         .kind = LIBRARY_SUMMARY_SO_FAR, .section = s->options->so_far, .last = s->options->so_far};
     struct piece *only = &piece;
-    if (!reading_text_hash(s->session, s->options->document, s->options->so_far, &text, error))
+    if (!prefix_text_hash(s->session, s->options->document, s->options->so_far, &text, error))
         return false;
     piece.from = made_from(s, &text);
     if (!look_up(s, &piece, error))
@@ -507,7 +507,7 @@ static bool sum_so_far(struct summing *s, struct error *error)
     struct state *state = piece.summary ? NULL : state_new(&s->session->model->shape, error);
     bool ok = piece.summary || state;
     if (ok && state)
-        ok = reading_prefix(s->session, s->options->document, s->options->so_far, state, &info,
+        ok = prefix_reach(s->session, s->options->document, s->options->so_far, state, &info,
                             &s->result->tokens_reread, error) &&
              decode_pieces(s, &only, &state, 1, error);
     state_free(state);

@@ -1,22 +1,20 @@
 /* packed.cuh: how quantized weights lie on the device.
  *
  * A matrix is cut into tiles of 16 rows x 256 columns, [row tile][column tile], each in
- * one piece, so that a warp reads its weights with 16 bytes a thread, side by side. Lane
- * l = 4 g + t of a warp owns, in each chunk of 32 columns, the eight columns 8t .. 8t + 7
- * of the rows g and g + 8: exactly what two tensor core products of 16 x 8 x 16 take
- * from it, when their 16 columns are numbered so that products 0 and 1 get columns
- * 8t .. 8t + 3 and 8t + 4 .. 8t + 7.
+ * one piece, so that a tile can be copied as it is and read with 16 bytes a thread, side
+ * by side. Lane l = 4 g + t of a warp owns, in each chunk of 32 columns, eight columns of
+ * the rows g and g + 8: number i < 4 is column 4t + i, number i >= 4 column 12 + 4t + i.
+ * That is what a tensor core product of 16 x 8 x 32 bytes takes from it.
  *
- * Quants are kept unsigned, as in the file; a weight is scale * q - minimum (Q8_0:
- * scale * q). In a tile:
+ * A weight is scale * q - minimum (Q8_0, Q4_0, Q5_0, Q6_K: scale * q, with a sign). Where
+ * the file counts from a middle, the quant's top bit is flipped, which makes it a signed
+ * number of as many bits. In a tile:
  *
  *   nibbles   [4][32 lanes] uint4: chunks 2i (x: row g, y: row g + 8) and 2i + 1 (z, w);
- *             in a word nibble p < 4 is column 2p, nibble p + 4 column 2p + 1
- *   fifth     [32] uint4 (5 bits): word i holds chunks 2i and 2i + 1; in each half word
- *             (low: even columns, high: odd ones) four bits for row g, four for g + 8,
- *             then the same for the next chunk
- *   high      [2][32] uint4 (6 bits): word i of 8 is chunk i; in each half word 2 bits a
- *             column: four for row g, four for row g + 8
+ *             in a word's byte i the low nibble is number i, the high one number i + 4
+ *   fifth     [32] uint4 (5 bits): word i holds chunks 2i (bits 0 .. 3 of a byte) and
+ *             2i + 1 (4 .. 7); in byte i: number i of rows g and g + 8, number i + 4 of both
+ *   high      [2][32] uint4 (6 bits): word i of 8 is chunk i; 2 bits each, in the same order
  *   bytes     [8][32] uint4 (Q8_0, instead of all these): x, y: row g; z, w: row g + 8
  *   scales    by type, below
  */
@@ -52,7 +50,7 @@ __device__ __forceinline__ float packed_half(uint32_t bits)
 }
 
 /* Scale and minimum of a row's group of 32 columns (of 16: Q6_K, where `group` counts
- * those), as a weight is scale * (q - middle) - minimum for the middles below. */
+ * those), as a weight is scale * q - minimum. */
 template <int TYPE>
 __device__ __forceinline__ void packed_scale(const uint8_t *tile, int row, int group, float &scale,
                                              float &minimum)
@@ -77,7 +75,7 @@ __device__ __forceinline__ void packed_scale(const uint8_t *tile, int row, int g
     }
 }
 
-/* What is taken from a stored quant first. */
+/* What the file's quants are counted from. */
 template <int TYPE> struct packed_middle {
     static constexpr int value = TYPE == BLOCKS_Q4_0   ? 8
                                  : TYPE == BLOCKS_Q5_0 ? 16
@@ -85,7 +83,14 @@ template <int TYPE> struct packed_middle {
                                                        : 0;
 };
 
-/* The eight quants of `lane` in a chunk, of row g (upper false) or g + 8, in order. */
+/* The column in its chunk of number i of a thread's eight. */
+__host__ __device__ __forceinline__ constexpr int packed_column(int t, int i)
+{
+    return 4 * t + i + (i < 4 ? 0 : 12);
+}
+
+/* The eight quants of `lane` in a chunk, of row g (upper false) or g + 8, as the file
+ * counts them. */
 template <int TYPE>
 __device__ __forceinline__ void packed_quants(int q[8], const uint8_t *tile, int lane, int chunk,
                                               bool upper)
@@ -99,18 +104,20 @@ __device__ __forceinline__ void packed_quants(int q[8], const uint8_t *tile, int
         const uint32_t *words = (const uint32_t *)tile;
         uint32_t low = words[((chunk / 2) * 32 + lane) * 4 + (chunk % 2) * 2 + (upper ? 1 : 0)];
         for (int i = 0; i < 8; i++)
-            q[i] = (int)(low >> 4 * (i / 2 + (i % 2) * 4) & 15);
+            q[i] = (int)(low >> (i % 4 * 8 + i / 4 * 4) & 15);
         const uint32_t *high = (const uint32_t *)(tile + packed<TYPE>::quants);
         if constexpr (packed<TYPE>::five) {
-            uint32_t w = high[lane * 4 + chunk / 2] >> ((chunk % 2) * 8 + (upper ? 4 : 0));
+            uint32_t w = high[lane * 4 + chunk / 2] >> (chunk % 2 * 4 + (upper ? 1 : 0));
             for (int i = 0; i < 8; i++)
-                q[i] |= (int)(w >> (i / 2 + (i % 2) * 16) & 1) << 4;
+                q[i] |= (int)(w >> (i % 4 * 8 + i / 4 * 2) & 1) << 4;
         }
         if constexpr (packed<TYPE>::six) {
-            uint32_t w = high[((chunk / 4) * 32 + lane) * 4 + chunk % 4] >> (upper ? 8 : 0);
+            uint32_t w = high[((chunk / 4) * 32 + lane) * 4 + chunk % 4] >> (upper ? 2 : 0);
             for (int i = 0; i < 8; i++)
-                q[i] |= (int)(w >> (2 * (i / 2) + (i % 2) * 16) & 3) << 4;
+                q[i] |= (int)(w >> (i % 4 * 8 + i / 4 * 4) & 3) << 4;
         }
+        for (int i = 0; i < 8; i++)
+            q[i] ^= packed_middle<TYPE>::value;
     }
 }
 
@@ -119,16 +126,20 @@ template <int TYPE>
 __device__ __forceinline__ void packed_weights(float w[8], const uint8_t *tile, int lane, int chunk,
                                                bool upper)
 {
+    constexpr bool six = packed<TYPE>::six;
     int q[8];
     int row = lane / 4 + (upper ? 8 : 0);
-    int group = packed<TYPE>::six ? chunk * 2 + (lane % 4) / 2 : chunk;
-    float scale, minimum;
+    float scale[2], minimum[2];
     packed_quants<TYPE>(q, tile, lane, chunk, upper);
-    packed_scale<TYPE>(tile, row, group, scale, minimum);
+    packed_scale<TYPE>(tile, row, six ? chunk * 2 : chunk, scale[0], minimum[0]);
+    scale[1] = scale[0];
+    minimum[1] = minimum[0];
+    if constexpr (six)
+        packed_scale<TYPE>(tile, row, chunk * 2 + 1, scale[1], minimum[1]);
     for (int i = 0; i < 8; i++) {
-        w[i] = __fmul_rn(scale, (float)(q[i] - packed_middle<TYPE>::value));
+        w[i] = __fmul_rn(scale[i / 4], (float)(q[i] - packed_middle<TYPE>::value));
         if constexpr (packed<TYPE>::k || TYPE == BLOCKS_Q5_1)
-            w[i] = __fsub_rn(w[i], minimum);
+            w[i] = __fsub_rn(w[i], minimum[i / 4]);
     }
 }
 

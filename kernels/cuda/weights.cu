@@ -144,25 +144,27 @@ __global__ void pack(uint8_t *out, const uint8_t *raw, size_t row_bytes, uint32_
     uint8_t *tile = out + ((size_t)blockIdx.y * column_tiles + blockIdx.x) * packed<TYPE>::tile;
     for (uint32_t i = threadIdx.x; i < 16 * 256; i += blockDim.x) {
         uint32_t r = row0 + i / 256, c = column0 + i % 256;
-        quants[i / 256][i % 256] = r < outputs && c < columns
-                                       ? (int8_t)raw_quant<TYPE>(raw + r * row_bytes, c)
-                                       : (int8_t)0;
+        quants[i / 256][i % 256] =
+            r < outputs && c < columns
+                ? (int8_t)(raw_quant<TYPE>(raw + r * row_bytes, c) ^ packed_middle<TYPE>::value)
+                : (int8_t)0;
     }
     if (threadIdx.x < 16 && row0 + threadIdx.x < outputs)
         pack_scales<TYPE>(tile, raw + (row0 + threadIdx.x) * row_bytes, column0, threadIdx.x,
                           columns);
     __syncthreads();
     const int lane = threadIdx.x % 32, chunk = threadIdx.x / 32 % 8, upper = threadIdx.x / 256;
-    const int8_t *q = &quants[lane / 4 + 8 * upper][chunk * 32 + lane % 4 * 8];
+    const int8_t *row = &quants[lane / 4 + 8 * upper][chunk * 32];
     if constexpr (packed<TYPE>::bytes) {
         for (int i = 0; i < 8; i++)
-            tile[(chunk * 32 + lane) * 16 + 8 * upper + i] = (uint8_t)q[i];
+            tile[(chunk * 32 + lane) * 16 + 8 * upper + i] =
+                (uint8_t)row[packed_column(lane % 4, i)];
         return;
     }
     uint32_t *words = (uint32_t *)tile;
     uint32_t low = 0;
     for (int i = 0; i < 8; i++)
-        low |= (uint32_t)(q[i] & 15) << 4 * (i / 2 + (i % 2) * 4);
+        low |= (uint32_t)(row[packed_column(lane % 4, i)] & 15) << (i % 4 * 8 + i / 4 * 4);
     words[((chunk / 2) * 32 + lane) * 4 + (chunk % 2) * 2 + upper] = low;
     uint32_t *high = (uint32_t *)(tile + packed<TYPE>::quants);
     if (packed<TYPE>::five && chunk % 2 == 0 && !upper) {
@@ -170,16 +172,18 @@ __global__ void pack(uint8_t *out, const uint8_t *raw, size_t row_bytes, uint32_
         for (int next = 0; next < 2; next++)
             for (int up = 0; up < 2; up++)
                 for (int i = 0; i < 8; i++)
-                    w |= (uint32_t)(q[up * 8 * 256 + next * 32 + i] >> 4 & 1)
-                         << (next * 8 + up * 4 + i / 2 + (i % 2) * 16);
+                    w |=
+                        (uint32_t)(row[up * 8 * 256 + next * 32 + packed_column(lane % 4, i)] >> 4 &
+                                   1)
+                        << (next * 4 + up + i % 4 * 8 + i / 4 * 2);
         high[lane * 4 + chunk / 2] = w;
     }
     if (packed<TYPE>::six && !upper) {
         uint32_t w = 0;
         for (int up = 0; up < 2; up++)
             for (int i = 0; i < 8; i++)
-                w |= (uint32_t)(q[up * 8 * 256 + i] >> 4 & 3)
-                     << (up * 8 + 2 * (i / 2) + (i % 2) * 16);
+                w |= (uint32_t)(row[up * 8 * 256 + packed_column(lane % 4, i)] >> 4 & 3)
+                     << (up * 2 + i % 4 * 8 + i / 4 * 4);
         high[((chunk / 4) * 32 + lane) * 4 + chunk % 4] = w;
     }
 }
@@ -246,15 +250,16 @@ __global__ void unpack(T *out, const uint8_t *tiles, uint32_t column_tiles, uint
         float w[8];
         packed_weights<TYPE>(w, tile, lane, chunk, upper);
         size_t row = (size_t)blockIdx.y * 16 + lane / 4 + 8 * upper;
-        T *at = out + row * padded + blockIdx.x * 256 + chunk * 32 + lane % 4 * 8;
+        T *at = out + row * padded + blockIdx.x * 256 + chunk * 32 + lane % 4 * 4;
         if constexpr (sizeof(T) == 2) {
             __nv_bfloat162 pairs[4];
             for (int i = 0; i < 4; i++)
                 pairs[i] = __floats2bfloat162_rn(w[2 * i], w[2 * i + 1]);
-            *(uint4 *)at = *(const uint4 *)pairs;
+            ((uint2 *)at)[0] = ((const uint2 *)pairs)[0];
+            ((uint2 *)at)[4] = ((const uint2 *)pairs)[1];
         } else {
             ((float4 *)at)[0] = make_float4(w[0], w[1], w[2], w[3]);
-            ((float4 *)at)[1] = make_float4(w[4], w[5], w[6], w[7]);
+            ((float4 *)at)[4] = make_float4(w[4], w[5], w[6], w[7]);
         }
     }
 }
@@ -280,13 +285,16 @@ __global__ void embed_packed(float *x, uint32_t x_stride, const uint8_t *tiles,
                              uint32_t column_tiles, uint32_t columns, const int32_t *tokens)
 {
     uint32_t row = (uint32_t)tokens[blockIdx.x];
-    for (uint32_t k = threadIdx.x; k * 8 < columns; k += blockDim.x) {
+    for (uint32_t k = threadIdx.x; k / 4 * 32 < columns; k += blockDim.x) {
         const uint8_t *tile =
             tiles + ((size_t)(row / 16) * column_tiles + k / 32) * packed<TYPE>::tile;
         float w[8];
         packed_weights<TYPE>(w, tile, (int)(row % 8 * 4 + k % 4), (int)(k % 32 / 4), row % 16 >= 8);
-        for (uint32_t i = 0; i < 8 && k * 8 + i < columns; i++)
-            x[(size_t)blockIdx.x * x_stride + k * 8 + i] = w[i];
+        for (int i = 0; i < 8; i++) {
+            uint32_t column = k / 4 * 32 + (uint32_t)packed_column((int)(k % 4), i);
+            if (column < columns)
+                x[(size_t)blockIdx.x * x_stride + column] = w[i];
+        }
     }
 }
 

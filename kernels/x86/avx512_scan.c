@@ -16,6 +16,7 @@
 
 enum {
     MAX_STATES = 256,
+    TOKENS = 16,               /* whose steps begin together */
     FLUSH_SUBNORMALS = 0x8040, /* MXCSR: flush to zero, denormals are zero */
 };
 
@@ -41,36 +42,35 @@ static void conv_any(const struct conv *c, size_t d, __mmask16 mask)
     }
 }
 
-/* The same for the common width: taps and the last three inputs stay in registers. */
-static void conv_four(const struct conv *c, size_t d, __mmask16 mask)
+/* The same for the common width, a token's channels one after the other as they lie. */
+static void conv_four(const struct conv *c)
 {
-    __m512 w[4], x[4];
-    for (size_t j = 0; j < 4; j++) {
-        w[j] = _mm512_maskz_loadu_ps(mask, c->weight + j * c->tail_stride + d);
-        x[j] = j < 3 ? _mm512_maskz_loadu_ps(mask, c->tail + j * c->tail_stride + d)
-                     : _mm512_setzero_ps();
-    }
-    __m512 bias = _mm512_maskz_loadu_ps(mask, c->bias + d);
     for (size_t t = 0; t < c->tokens; t++) {
-        x[3] = _mm512_maskz_loadu_ps(mask, c->x + t * c->x_stride + d);
-        __m512 sum = _mm512_fmadd_ps(w[0], x[0], bias);
-        sum = _mm512_fmadd_ps(w[1], x[1], sum);
-        sum = _mm512_fmadd_ps(w[2], x[2], sum);
-        sum = _mm512_fmadd_ps(w[3], x[3], sum);
-        _mm512_mask_storeu_ps(c->y + t * c->y_stride + d, mask, avx512_silu(sum));
-        x[0] = x[1];
-        x[1] = x[2];
-        x[2] = x[3];
+        const float *x[4];
+        for (size_t j = 0; j < 4; j++)
+            x[j] =
+                t + j < 3 ? c->tail + (t + j) * c->tail_stride : c->x + (t + j - 3) * c->x_stride;
+        for (size_t d = 0; d < c->channels; d += 16) {
+            __mmask16 mask = avx512_first(c->channels - d);
+            __m512 sum = _mm512_maskz_loadu_ps(mask, c->bias + d);
+            _mm_prefetch((const char *)(c->x + (t + 4) * c->x_stride + d), _MM_HINT_T0);
+#pragma GCC unroll 4
+            for (size_t j = 0; j < 4; j++)
+                sum =
+                    _mm512_fmadd_ps(_mm512_maskz_loadu_ps(mask, c->weight + j * c->tail_stride + d),
+                                    _mm512_maskz_loadu_ps(mask, x[j] + d), sum);
+            _mm512_mask_storeu_ps(c->y + t * c->y_stride + d, mask, avx512_silu(sum));
+        }
     }
 }
 
 void avx512_conv_silu(const struct conv *c)
 {
+    if (c->width == 4)
+        conv_four(c);
     for (size_t d = 0; d < c->channels; d += 16) {
         __mmask16 mask = avx512_first(c->channels - d);
-        if (c->width == 4)
-            conv_four(c, d, mask);
-        else
+        if (c->width != 4)
             conv_any(c, d, mask);
         for (size_t j = 0; c->tokens && j + 1 < c->width; j++)
             _mm512_mask_storeu_ps(c->tail + j * c->tail_stride + d, mask,
@@ -80,36 +80,53 @@ void avx512_conv_silu(const struct conv *c)
 
 /* --- scan ------------------------------------------------------------------------ */
 
-/* What a step needs beside the states. */
-struct step {
-    __m512 delta, delta_x, x, gate;
+/* What the steps of some tokens need beside the states. It is made for all of them before
+ * their first step: a token's 16 states fill the window in which the processor looks for
+ * work, so that each token would wait for the long chain that makes its delta. */
+struct steps {
+    __m512 delta[TOKENS], delta_x[TOKENS], x[TOKENS], gate[TOKENS];
 };
 
-AVX512_INLINE struct step begin_step(const struct scan *s, size_t t, size_t d, __mmask16 mask,
-                                     __m512 bias)
+AVX512_INLINE void begin_step(struct steps *steps, size_t i, const struct scan *s, size_t t,
+                              size_t d, __mmask16 mask, __m512 bias)
 {
-    struct step step;
     __m512 raw = _mm512_maskz_loadu_ps(mask, s->delta + t * s->delta_stride + d);
-    step.delta = avx512_softplus(_mm512_add_ps(raw, bias));
-    step.x = _mm512_maskz_loadu_ps(mask, s->x + t * s->x_stride + d);
-    step.gate = _mm512_maskz_loadu_ps(mask, s->gate + t * s->gate_stride + d);
-    step.delta_x = _mm512_mul_ps(step.delta, step.x);
-    return step;
+    steps->x[i] = _mm512_maskz_loadu_ps(mask, s->x + t * s->x_stride + d);
+    steps->delta[i] = avx512_softplus(_mm512_add_ps(raw, bias));
+    steps->delta_x[i] = _mm512_mul_ps(steps->delta[i], steps->x[i]);
+    steps->gate[i] = avx512_silu(_mm512_maskz_loadu_ps(mask, s->gate + t * s->gate_stride + d));
+}
+
+static void begin_steps(struct steps *steps, const struct scan *s, size_t first, size_t count,
+                        size_t d, __mmask16 mask)
+{
+    const __m512 bias = _mm512_maskz_loadu_ps(mask, s->bias + d);
+    for (size_t i = 0; i < count; i++)
+        begin_step(steps, i, s, first + i, d, mask, bias);
+}
+
+/* What token t needs: its rows lie pages apart, where no prefetcher looks. Beyond the last
+ * token this is harmless. */
+AVX512_INLINE void fetch_step(const struct scan *s, size_t t, size_t d)
+{
+    _mm_prefetch((const char *)(s->delta + t * s->delta_stride + d), _MM_HINT_T0);
+    _mm_prefetch((const char *)(s->x + t * s->x_stride + d), _MM_HINT_T0);
+    _mm_prefetch((const char *)(s->gate + t * s->gate_stride + d), _MM_HINT_T0);
 }
 
 AVX512_INLINE void end_step(const struct scan *s, size_t t, size_t d, __mmask16 mask,
-                            const struct step *step, __m512 sum, __m512 skip)
+                            const struct steps *steps, size_t i, __m512 sum, __m512 skip)
 {
-    sum = _mm512_mul_ps(_mm512_fmadd_ps(skip, step->x, sum), avx512_silu(step->gate));
+    sum = _mm512_mul_ps(_mm512_fmadd_ps(skip, steps->x[i], sum), steps->gate[i]);
     _mm512_mask_storeu_ps(s->y + t * s->y_stride + d, mask, sum);
 }
 
 /* One state's step; *sum takes up its part of y. */
-AVX512_INLINE __m512 advance(__m512 h, __m512 a, const struct step *step, const float *b,
+AVX512_INLINE __m512 advance(__m512 h, __m512 a, __m512 delta, __m512 delta_x, const float *b,
                              const float *c, __m512 *sum)
 {
-    __m512 decay = avx512_exp2_product(step->delta, a);
-    h = _mm512_fmadd_ps(decay, h, _mm512_mul_ps(step->delta_x, _mm512_set1_ps(*b)));
+    __m512 decay = avx512_exp2_product(delta, a);
+    h = _mm512_fmadd_ps(decay, h, _mm512_mul_ps(delta_x, _mm512_set1_ps(*b)));
     *sum = _mm512_fmadd_ps(_mm512_set1_ps(*c), h, *sum);
     return h;
 }
@@ -124,45 +141,81 @@ AVX512_INLINE __m512 scaled_a(const struct scan *s, size_t n, size_t d, __mmask1
 static void scan_sixteen(const struct scan *s, size_t d)
 {
     const __mmask16 mask = avx512_first(s->channels - d);
+    const __m512 skip = _mm512_maskz_loadu_ps(mask, s->skip + d);
+    struct steps steps;
     __m512 h[16], a[16];
 #pragma GCC unroll 16
     for (size_t n = 0; n < 16; n++) {
         h[n] = _mm512_maskz_loadu_ps(mask, s->h + n * s->h_stride + d);
         a[n] = scaled_a(s, n, d, mask);
     }
-    const __m512 bias = _mm512_maskz_loadu_ps(mask, s->bias + d);
-    const __m512 skip = _mm512_maskz_loadu_ps(mask, s->skip + d);
-    for (size_t t = 0; t < s->tokens; t++) {
-        const struct step step = begin_step(s, t, d, mask, bias);
-        const float *b = s->b + t * s->bc_stride, *c = s->c + t * s->bc_stride;
-        __m512 sum = _mm512_setzero_ps();
+    for (size_t t = 0; t < s->tokens; t += TOKENS) {
+        const size_t count = s->tokens - t < TOKENS ? s->tokens - t : TOKENS;
+        begin_steps(&steps, s, t, count, d, mask);
+        for (size_t i = 0; i < count; i++) {
+            const float *b = s->b + (t + i) * s->bc_stride, *c = s->c + (t + i) * s->bc_stride;
+            const __m512 delta = steps.delta[i], delta_x = steps.delta_x[i];
+            __m512 sum = _mm512_setzero_ps();
+            fetch_step(s, t + i + TOKENS, d);
 #pragma GCC unroll 16
-        for (size_t n = 0; n < 16; n++)
-            h[n] = advance(h[n], a[n], &step, &b[n], &c[n], &sum);
-        end_step(s, t, d, mask, &step, sum, skip);
+            for (size_t n = 0; n < 16; n++)
+                h[n] = advance(h[n], a[n], delta, delta_x, &b[n], &c[n], &sum);
+            end_step(s, t + i, d, mask, &steps, i, sum, skip);
+        }
     }
 #pragma GCC unroll 16
     for (size_t n = 0; n < 16; n++)
         _mm512_mask_storeu_ps(s->h + n * s->h_stride + d, mask, h[n]);
 }
 
+/* One token of up to 16 x TOKENS channels from `first` on, 16 states: what waits for each
+ * other here is reading the states. */
+static void token_sixteen(const struct scan *s, size_t first)
+{
+    const size_t left = s->channels - first, end = left < 16 * TOKENS ? left : 16 * TOKENS;
+    struct steps steps;
+    for (size_t i = 0; 16 * i < end; i++) {
+        const size_t d = first + 16 * i;
+        const __mmask16 mask = avx512_first(s->channels - d);
+        begin_step(&steps, i, s, 0, d, mask, _mm512_maskz_loadu_ps(mask, s->bias + d));
+    }
+    for (size_t i = 0; 16 * i < end; i++) {
+        const size_t d = first + 16 * i;
+        const __mmask16 mask = avx512_first(s->channels - d);
+        const __m512 delta = steps.delta[i], delta_x = steps.delta_x[i];
+        __m512 sum = _mm512_setzero_ps();
+#pragma GCC unroll 16
+        for (size_t n = 0; n < 16; n++) {
+            float *at = s->h + n * s->h_stride + d;
+            _mm_prefetch((const char *)(at + 32), _MM_HINT_T0);
+            __m512 h = advance(_mm512_maskz_loadu_ps(mask, at), scaled_a(s, n, d, mask), delta,
+                               delta_x, &s->b[n], &s->c[n], &sum);
+            _mm512_mask_storeu_ps(at, mask, h);
+        }
+        end_step(s, 0, d, mask, &steps, i, sum, _mm512_maskz_loadu_ps(mask, s->skip + d));
+    }
+}
+
 /* The same for any number of states. */
 static void scan_any(const struct scan *s, size_t d, __m512 *h, __m512 *a)
 {
     const __mmask16 mask = avx512_first(s->channels - d);
+    const __m512 skip = _mm512_maskz_loadu_ps(mask, s->skip + d);
+    struct steps steps;
     for (size_t n = 0; n < s->states; n++) {
         h[n] = _mm512_maskz_loadu_ps(mask, s->h + n * s->h_stride + d);
         a[n] = scaled_a(s, n, d, mask);
     }
-    const __m512 bias = _mm512_maskz_loadu_ps(mask, s->bias + d);
-    const __m512 skip = _mm512_maskz_loadu_ps(mask, s->skip + d);
-    for (size_t t = 0; t < s->tokens; t++) {
-        const struct step step = begin_step(s, t, d, mask, bias);
-        const float *b = s->b + t * s->bc_stride, *c = s->c + t * s->bc_stride;
-        __m512 sum = _mm512_setzero_ps();
-        for (size_t n = 0; n < s->states; n++)
-            h[n] = advance(h[n], a[n], &step, &b[n], &c[n], &sum);
-        end_step(s, t, d, mask, &step, sum, skip);
+    for (size_t t = 0; t < s->tokens; t += TOKENS) {
+        const size_t count = s->tokens - t < TOKENS ? s->tokens - t : TOKENS;
+        begin_steps(&steps, s, t, count, d, mask);
+        for (size_t i = 0; i < count; i++) {
+            const float *b = s->b + (t + i) * s->bc_stride, *c = s->c + (t + i) * s->bc_stride;
+            __m512 sum = _mm512_setzero_ps();
+            for (size_t n = 0; n < s->states; n++)
+                h[n] = advance(h[n], a[n], steps.delta[i], steps.delta_x[i], &b[n], &c[n], &sum);
+            end_step(s, t + i, d, mask, &steps, i, sum, skip);
+        }
     }
     for (size_t n = 0; n < s->states; n++)
         _mm512_mask_storeu_ps(s->h + n * s->h_stride + d, mask, h[n]);
@@ -173,11 +226,15 @@ void avx512_scan(const struct scan *s)
     __m512 h[MAX_STATES], a[MAX_STATES];
     unsigned control = _mm_getcsr();
     _mm_setcsr(control | FLUSH_SUBNORMALS);
-    for (size_t d = 0; d < s->channels; d += 16) {
-        if (s->states == 16)
-            scan_sixteen(s, d);
-        else
-            scan_any(s, d, h, a);
+    if (s->states == 16 && s->tokens == 1) {
+        for (size_t d = 0; d < s->channels; d += 16 * TOKENS)
+            token_sixteen(s, d);
+    } else {
+        for (size_t d = 0; d < s->channels; d += 16)
+            if (s->states == 16)
+                scan_sixteen(s, d);
+            else
+                scan_any(s, d, h, a);
     }
     _mm_setcsr(control);
 }

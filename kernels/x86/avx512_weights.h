@@ -47,21 +47,26 @@ AVX512_INLINE __m512 avx512_broadcast(__m512 v, int i)
     return _mm512_permutexvar_ps(_mm512_set1_epi32(i), v);
 }
 
-/* The 6-bit scales and mins of a Q4_K or Q5_K block (see blocks.c for the packing). */
+/* The 6-bit scales and mins of a Q4_K or Q5_K block (see blocks.c for the packing): eight
+ * scales, then eight mins. The first shuffle brings what holds the low bits, the second
+ * the high two. */
 AVX512_INLINE void avx512_packed_scales(const unsigned char *block, struct avx512_scales *scales)
 {
-    unsigned packed[3];
-    memcpy(packed, block + 4, sizeof packed);
-    unsigned scale_low = packed[0] & 0x3F3F3F3Fu;
-    unsigned scale_high = (packed[2] & 0x0F0F0F0Fu) | (packed[0] >> 6 & 0x03030303u) << 4;
-    unsigned min_low = packed[1] & 0x3F3F3F3Fu;
-    unsigned min_high = (packed[2] >> 4 & 0x0F0F0F0Fu) | (packed[1] >> 6 & 0x03030303u) << 4;
-    __m128i all = _mm_set_epi32((int)min_high, (int)min_low, (int)scale_high, (int)scale_low);
-    __m512 values = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(all)); /* 8 scales, 8 mins */
-    __m512 d = _mm512_set1_ps(avx512_half(block)), dmin = _mm512_set1_ps(avx512_half(block + 2));
-    scales->scale = _mm512_mul_ps(values, d);
-    scales->min =
-        _mm512_mul_ps(_mm512_shuffle_f32x4(values, values, _MM_SHUFFLE(1, 0, 3, 2)), dmin);
+    const __m128i low = _mm_setr_epi8(4, 5, 6, 7, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15);
+    const __m128i high = _mm_setr_epi8(-1, -1, -1, -1, 4, 5, 6, 7, -1, -1, -1, -1, 8, 9, 10, 11);
+    const __m512i down = _mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 4, 4, 4);
+    const __m512i kept =
+        _mm512_setr_epi32(63, 63, 63, 63, 15, 15, 15, 15, 63, 63, 63, 63, 15, 15, 15, 15);
+    __m128i packed = avx512_load16(block);
+    __m512i a = _mm512_cvtepu8_epi32(_mm_shuffle_epi8(packed, low));
+    __m512i b = _mm512_cvtepu8_epi32(_mm_shuffle_epi8(packed, high));
+    a = _mm512_and_si512(_mm512_srlv_epi32(a, down), kept);
+    b = _mm512_and_si512(_mm512_srli_epi32(b, 2), _mm512_set1_epi32(0x30));
+    __m512 values = _mm512_cvtepi32_ps(_mm512_or_si512(a, b));
+    __m128 both = _mm_cvtph_ps(packed); /* d, dmin, ... */
+    scales->scale = _mm512_mul_ps(values, _mm512_broadcastss_ps(both));
+    scales->min = _mm512_mul_ps(_mm512_shuffle_f32x4(values, values, _MM_SHUFFLE(1, 0, 3, 2)),
+                                _mm512_broadcastss_ps(_mm_movehdup_ps(both)));
 }
 
 AVX512_INLINE void avx512_scales(enum blocks_type type, const unsigned char *block,

@@ -22,7 +22,16 @@ enum {
     BF16_TILE = 512, /* elements of a tile */
     BF16_TILE_OUTPUTS = 16,
     BF16_TILE_COLUMNS = 32,
+    BF16_WORK = 16 * 256, /* elements: rows that are being transposed */
 };
+
+/* Elements between groups of 16 packed rows. Where all groups' tiles of the same columns
+ * would fall into the same few sets of a cache, they are moved apart. */
+static inline size_t bf16_apart(size_t columns)
+{
+    size_t tiles = (columns + BF16_TILE_COLUMNS - 1) / BF16_TILE_COLUMNS;
+    return BF16_TILE * (tiles % 64 ? tiles : tiles + 32);
+}
 
 /* Packs `count` <= 16 rows of `columns` floats. */
 void bf16_pack(uint16_t *tiles, const float *x, size_t x_stride, size_t count, size_t columns);
@@ -30,7 +39,7 @@ void bf16_pack(uint16_t *tiles, const float *x, size_t x_stride, size_t count, s
 /* Decodes columns [begin, end), at most BF16_COLUMNS and begin a multiple of 256, of
  * outputs [first, first + count), at most BF16_OUTPUTS, into panel; outputs are filled
  * up with zeros to a multiple of 16. The panel's rows of tiles are `steps` tiles long.
- * rows: 16 x 256 elements of work memory. */
+ * rows: BF16_WORK elements of work memory. */
 void bf16_panel(uint16_t *panel, size_t steps, uint16_t *rows, const struct matrix *w, size_t first,
                 size_t count, size_t begin, size_t end);
 

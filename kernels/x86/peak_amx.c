@@ -21,7 +21,7 @@ _Static_assert(sizeof(struct tile_config) == 64, "the processor reads 64 bytes")
 
 static bool runs(void)
 {
-    return tiles_allowed(false);
+    return tiles_allowed();
 }
 
 /* The tile intrinsics do not tell every compiler all of the memory that they

@@ -20,10 +20,9 @@ static bool system_keeps_tiles(void)
     return (low & tiles) == tiles;
 }
 
-bool tiles_allowed(bool bytes)
+bool tiles_allowed(void)
 {
-    const unsigned amx_bf16 = 1u << 22, amx_tile = 1u << 24, amx_int8 = 1u << 25;
-    const unsigned wanted = amx_bf16 | amx_tile | (bytes ? amx_int8 : 0);
+    const unsigned wanted = 1u << 22 | 1u << 24; /* AMX-BF16, AMX-TILE */
     unsigned a, b, c, d;
     return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & wanted) == wanted &&
            system_keeps_tiles() && syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;

@@ -33,25 +33,29 @@ struct vnni_stretch {
     int32_t offset[VNNI_SLOTS]; /* what the weights' own offset adds to a dot product */
 };
 
-/* The activations of a block of 32 columns as integers. */
+/* The activations of a stretch as integers, the columns in order: x = scale * q. */
 struct vnni_quantized {
-    int8_t q[32];
-    float scale;
-    int32_t sums[2]; /* of each 16 */
+    int8_t q[VNNI_STRETCH];
+    float scale[VNNI_BLOCKS];      /* of each block of 32 columns */
+    int32_t sums[2 * VNNI_BLOCKS]; /* of each 16 columns' q */
 };
 
-void vnni_quantize(struct vnni_quantized *block, const float *x);
+/* `blocks` <= VNNI_BLOCKS blocks of 32 columns; the rest becomes zeros. */
+void vnni_quantize(struct vnni_quantized *values, const float *x, size_t blocks);
 
 bool vnni_packs(const struct matrix *w, bool decode);
 bool vnni_rounds_to_bytes(const struct matrix *w); /* in decode */
-void vnni_pack_row(struct vnni_stretch *packed, enum blocks_type type, const float *x,
-                   size_t columns);
+/* Up to KERNELS_PACK_ROWS rows for vnni_decode_lanes(), in the memory of so many. */
+void vnni_pack_lanes(void *packed, enum blocks_type type, const float *x, size_t x_stride,
+                     size_t lanes, size_t columns);
 void vnni_pack(float *packed, const struct matrix *w, bool decode, const float *x, size_t x_stride,
                size_t first, size_t count);
 
-/* One packed row. */
+/* One packed row; several. */
 void vnni_decode_row(float *y, const struct matrix *w, size_t first, size_t count,
                      const struct vnni_stretch *x, bool add);
+void vnni_decode_lanes(float *y, size_t y_stride, const struct matrix *w, size_t first,
+                       size_t count, const void *x, size_t lanes, bool add, float *scratch);
 
 void vnni_prefill_matmul(float *y, size_t y_stride, const struct matrix *w, size_t first,
                          size_t count, const float *x, size_t x_stride, size_t rows, bool add,

@@ -1,4 +1,5 @@
 /* vnni_decode.c: the product for one generated token, by dot products of bytes (vnni.h).
+ * Several lanes: vnni_lanes.c.
  *
  * One output at a time, so that the weights are read as one stream. A stretch of 256
  * weights takes four instructions of multiply-adds, some ten to unpack it and as many
@@ -124,6 +125,13 @@ void vnni_decode_matmul(float *y, size_t y_stride, const struct matrix *w, size_
         avx512_decode_matmul(y, y_stride, w, first, count, x, x_stride, rows, add, scratch);
         return;
     }
-    for (size_t r = 0; r < rows; r++)
-        vnni_decode_row(y + r * y_stride, w, first, count, (const void *)(x + r * x_stride), add);
+    for (size_t r = 0; r < rows; r += KERNELS_PACK_ROWS, y += KERNELS_PACK_ROWS * y_stride) {
+        const void *packed = x + r * x_stride;
+        if (rows - r == 1)
+            vnni_decode_row(y, w, first, count, packed, add);
+        else
+            vnni_decode_lanes(y, y_stride, w, first, count, packed,
+                              rows - r < KERNELS_PACK_ROWS ? rows - r : KERNELS_PACK_ROWS, add,
+                              scratch);
+    }
 }

@@ -31,27 +31,36 @@ void bf16_pack(uint16_t *tiles, const float *x, size_t x_stride, size_t count, s
 
 /* --- decoding ------------------------------------------------------------------ */
 
+/* The scales and minima of a block's eight groups, in memory, from where a load
+ * broadcasts them; the compiler would rather permute them, and permutations are what this
+ * waits for. */
+struct q4_k_scales {
+    float scale[16], min[16];
+};
+
 /* The 16 values that each of two groups' four-bit weights may have, rounded: those of
  * group 2p in the lower half, of 2p + 1 in the upper. */
-AVX512_INLINE __m512i q4_k_table(const float *scale, const float *min, int p)
+AVX512_INLINE __m512i q4_k_table(const struct q4_k_scales *scales, int p)
 {
     __m512 values[2];
     for (int i = 0; i < 2; i++)
-        values[i] = _mm512_sub_ps(_mm512_mul_ps(_mm512_set1_ps(scale[2 * p + i]), avx512_iota(0)),
-                                  _mm512_set1_ps(min[2 * p + i]));
+        values[i] =
+            _mm512_sub_ps(_mm512_mul_ps(_mm512_set1_ps(scales->scale[2 * p + i]), avx512_iota(0)),
+                          _mm512_set1_ps(scales->min[2 * p + i]));
     return round_pair(values[0], values[1]);
 }
 
 AVX512_INLINE void q4_k(uint16_t *out, const unsigned char *block)
 {
-    struct avx512_scales scales;
-    float scale[16], min[16];
-    avx512_scales(BLOCKS_Q4_K, block, &scales);
-    _mm512_storeu_ps(scale, scales.scale);
-    _mm512_storeu_ps(min, scales.min);
+    struct avx512_scales values;
+    struct q4_k_scales scales;
+    avx512_scales(BLOCKS_Q4_K, block, &values);
+    _mm512_storeu_ps(scales.scale, values.scale);
+    _mm512_storeu_ps(scales.min, values.min);
+    __asm__ volatile("" : "+m"(scales));
 #pragma GCC unroll 4
     for (int p = 0; p < 4; p++) {
-        __m512i table = q4_k_table(scale, min, p);
+        __m512i table = q4_k_table(&scales, p);
         __m512i q = _mm512_cvtepu8_epi16(avx512_load32(block + 16 + 32 * p));
         __m512i low = _mm512_and_si512(q, _mm512_set1_epi16(15));
         __m512i high = _mm512_or_si512(_mm512_srli_epi16(q, 4), _mm512_set1_epi16(16));

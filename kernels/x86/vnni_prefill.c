@@ -81,6 +81,7 @@ void vnni_prefill_matmul(float *y, size_t y_stride, const struct matrix *w, size
 {
     uint16_t *tiles = (void *)scratch, *work = tiles + BF16_OUTPUTS * BF16_COLUMNS;
     const uint16_t *packed = (const void *)x;
+    (void)x_stride;
     for (size_t j = first; j < first + count; j += 32) {
         size_t outputs = first + count - j < 32 ? first + count - j : 32;
         for (size_t k = 0; k < w->columns; k += BF16_COLUMNS) {
@@ -92,8 +93,8 @@ void vnni_prefill_matmul(float *y, size_t y_stride, const struct matrix *w, size
                 .steps = steps,
                 .exists = {avx512_first(outputs), outputs > 16 ? avx512_first(outputs - 16) : 0},
             };
-            all_rows(y + j, y_stride, &panel, packed + bf16_steps(k) * BF16_TILE, 32 * x_stride,
-                     rows, add || k > 0);
+            all_rows(y + j, y_stride, &panel, packed + bf16_steps(k) * BF16_TILE,
+                     bf16_apart(w->columns), rows, add || k > 0);
         }
     }
 }

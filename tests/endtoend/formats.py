@@ -2,10 +2,15 @@
 clear line about what is hostile, damaged or too much."""
 
 import collections
+import ctypes
 import gzip
+import os
 import pathlib
+import platform
 import re
+import signal
 import stat
+import struct
 import subprocess
 import time
 import unicodedata
@@ -23,6 +28,18 @@ JAPANESE = DOCUMENTS / "maint-guide-ja"
 
 def has_pdf():
     return (pathlib.Path(harness.options.build) / "extract" / "tidemark-pdf").exists()
+
+
+def hide_landlock():
+    """System calls 444 to 446 are answered as by a kernel that has none of them."""
+    steps = ((0x20, 0, 0, 0), (0x35, 0, 2, 444), (0x25, 1, 0, 446), (0x06, 0, 0, 0x50000 | 38),
+             (0x06, 0, 0, 0x7fff0000))
+    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
+    filters = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(steps), ctypes.addressof(code)))
+    libc = ctypes.CDLL(None)
+    if libc.prctl(38, 1, 0, 0, 0) != 0 or libc.prctl(
+            22, 2, ctypes.c_void_p(ctypes.addressof(filters)), 0, 0) != 0:
+        raise OSError("no filter can be set")
 
 
 class Formats(harness.Test):
@@ -171,11 +188,12 @@ class Structure(Formats):
         sections = self.take(
             b"<!-- made by hand --><html><head><title>T</title><script>no</script></head><body>"
             b"<nav>no</nav><h1>1 One</h1><p>A <b>bold</b>\n  word.<ul><li>first<li>second<ol>"
-            b"<li>inner</ol></ul><h2>Tables</h2><table><tr><th>Name<th>Age<tr><td>Ann<td>7</table>"
+            b"<li>inner</ol></ul><h2>Tables</h2><table><tr><th>Name<th>Age<tr><td>Ann<td>7"
+            b"<tr><td><td>8</table>"
             b"<pre>if (x)\n    y;</pre><p hidden>no</p></body></html>")
         self.assertEqual(sections, [
             ("1 One", "1 One\n\nA bold word.\n- first\n- second\n  1. inner\n\n"),
-            ("Tables", "Tables\n\nName | Age\nAnn | 7\n\nif (x)\n    y;\n")])
+            ("Tables", "Tables\n\nName | Age\nAnn | 7\n| 8\n\nif (x)\n    y;\n")])
 
     def test_html_in_another_encoding(self):
         text = "<html><head><meta charset=koi8-r></head><body><p>\u041f\u0440\u0438\u043b\u0438\u0432"
@@ -208,7 +226,58 @@ class Structure(Formats):
                                             ("word/numbering.xml", numbering)))
         self.assertEqual(sections, [
             ("One", "One\n\nText.\n1. a\n2. b\n\nx | y\n\n"),
-            ("Two", "Two\n\nSee[2]\n\n[2] The note.\n")])
+            ("Two", "Two\n\nSee[1]\n\n[1] The note.\n")])
+
+    def test_docx_numbers(self):
+        """What Word counts by itself: headings, items, notes; and what lies within other parts."""
+        def level(number, form, text, start=1):
+            return ('<w:lvl w:ilvl="%d"><w:start w:val="%d"/><w:numFmt w:val="%s"/><w:lvlText '
+                    'w:val="%s"/></w:lvl>' % (number, start, form, text))
+        numbering = '<w:numbering xmlns:w="%s">%s%s%s</w:numbering>' % (
+            documents.W,
+            '<w:abstractNum w:abstractNumId="1">%s%s</w:abstractNum>' % (
+                level(0, "decimal", "%1.", 7), level(1, "decimal", "%1.%2")),
+            '<w:abstractNum w:abstractNumId="2">%s%s</w:abstractNum>' % (
+                level(0, "lowerLetter", "%1)", 26), level(1, "upperRoman", "(%2)", 4)),
+            "".join('<w:num w:numId="%d"><w:abstractNumId w:val="%d"/>%s</w:num>' % each for each in (
+                (1, 1, ""), (2, 2, ""), (3, 2, '<w:lvlOverride w:ilvl="0"><w:startOverride '
+                                              'w:val="2"/></w:lvlOverride>'))))
+        styles = '<w:styles xmlns:w="%s">%s</w:styles>' % (documents.W, "".join(
+            '<w:style w:styleId="H%d"><w:name w:val="heading %d"/><w:pPr><w:numPr><w:ilvl '
+            'w:val="%d"/><w:numId w:val="1"/></w:numPr></w:pPr></w:style>' % (n, n, n - 1)
+            for n in (1, 2)))
+
+        def item(text, number, depth=0):
+            return documents.paragraph(text, extra='<w:numPr><w:ilvl w:val="%d"/><w:numId w:val="%d"/>'
+                                                   "</w:numPr>" % (depth, number))
+        cell = "<w:tc>%s</w:tc>"
+        inner = "<w:tbl>%s</w:tbl>" % "".join("<w:tr>%s%s</w:tr>" % tuple(
+            cell % documents.paragraph(c) for c in row) for row in ("ab", "cd"))
+        reference = '<w:p><w:r><w:t>%s</w:t><w:%snoteReference w:id="%d"/></w:r></w:p>'
+        body = (documents.paragraph("First", "H1") + documents.paragraph("Inner", "H2") +
+                item("y", 2) + item("deep", 2, 1) + item("z", 2) + item("new", 3) + item("more", 3) +
+                documents.paragraph("Second", "H1") + documents.paragraph("Other", "H2") +
+                "<w:tbl><w:tr>%s%s</w:tr><w:tr>%s%s</w:tr></w:tbl>" % (
+                    cell % documents.paragraph("x"), cell % inner, cell % "<w:p/>",
+                    cell % documents.paragraph("y")) +
+                reference % ("One", "foot", 12) + reference % ("two", "end", 12) +
+                reference % ("three", "foot", 5) +
+                "<w:p><w:r><w:t>Box:</w:t><w:pict><w:txbxContent>%s</w:txbxContent></w:pict></w:r>"
+                "</w:p>" % documents.paragraph("inside"))
+        notes = [("word/%snotes.xml" % kind, '<w:%snotes xmlns:w="%s">%s</w:%snotes>' % (
+            kind, documents.W, "".join('<w:%snote w:id="%d">%s</w:%snote>' % (
+                kind, number, documents.paragraph(text), kind) for number, text in these), kind))
+            for kind, these in (("foot", ((12, "A"), (5, "B"))), ("end", ((12, "C"),)))]
+        content = documents.archive(
+            ("[Content_Types].xml", documents.TYPES), ("word/styles.xml", styles),
+            ("word/document.xml", '<w:document xmlns:w="%s"><w:body>%s</w:body></w:document>' % (
+                documents.W, body)), ("word/numbering.xml", numbering), *notes)
+        self.assertEqual(self.take(content), [
+            ("7. First", "7. First\n\n"),
+            ("7.1 Inner", "7.1 Inner\nz) y\n  (IV) deep\naa) z\nb) new\nc) more\n\n"),
+            ("8. Second", "8. Second\n\n"),
+            ("8.1 Other", "8.1 Other\n\nx | a, b; c, d\n| y\n\nOne[1]\n\ntwo[i]\n\nthree[2]\n\n"
+                          "Box: inside\n\n[1] A\n\n[2] B\n\n[i] C\n")])
 
     def test_odt(self):
         body = ('<text:h text:outline-level="1">One</text:h><text:p>Some<text:s/>text'
@@ -330,6 +399,26 @@ class Hostile(Formats):
         page = pdf.stream(bomb, "/Filter [/FlateDecode /FlateDecode]")
         self.refuse(pdf.write([page]), "no text")
 
+    def test_pdf_without_landlock(self):
+        """On a kernel that cannot confine what tidemark-pdf opens it opens nothing, and says so
+        of a PDF that needs poppler's tables."""
+        tables = pathlib.Path("/usr/share/poppler/cMap")
+        if not has_pdf() or platform.machine() != "x86_64" or not tables.exists():
+            self.skipTest("PDF or poppler's tables are not here, or the filter is of another kind")
+        text = "\u6f6e\u304c\u6e80\u3061\u308b"
+        plain = documents.Pdf().write([[(72, 700, 10, "F1", "The tide comes in.")]])
+        results = []
+        for name, content in (("plain", plain), ("japanese", documents.japanese_pdf(text))):
+            user = self.home()
+            path = user.write(name, content)
+            results.append(subprocess.run(
+                [harness.options.program, "read", "--no-model", path], env=user.environment,
+                preexec_fn=hide_landlock, capture_output=True, text=True, check=False))
+        self.assertEqual(results[0].returncode, 0, results[0])
+        self.assertEqual(results[1].returncode, INPUT, results[1])
+        self.assertIn("Landlock", results[1].stderr)
+        self.assertEqual(self.take(documents.japanese_pdf(text)), [(text, text + "\n")])
+
     def test_pdf_without_its_program(self):
         user = self.home()
         (user.folder / "none").mkdir()
@@ -378,6 +467,61 @@ class Program(Formats):
         self.broken(d.wire((d.FAILED, b"\x1b[31mred\n")), "")
         self.broken(d.wire(text) + b"\x02\0\0\0\xff\xff\xff\xff" + b"\0" * 8, "makes no sense")
         self.broken(d.wire(text, (9, b"")), "makes no sense")
+        self.broken(d.wire(*[(d.HEADING, b"T", 1)] * 65538), "more than any document holds")
+
+    def test_silence(self):
+        """One that sleeps, before its first word or after, is stopped by the clock."""
+        d = documents
+        for stream in (b"", d.wire((d.TEXT, b"Some text."))):
+            user = self.home()
+            user.environment["TIDEMARK_PATIENCE"] = "1"
+            path = self.fake(user, stream, then="exec sleep 600")
+            result = user.run("read", "--no-model", path)
+            self.assertEqual(result.code, INPUT, result)
+            self.assertIn("was silent for 1 seconds", result.err)
+        user = self.home()
+        user.environment["TIDEMARK_PATIENCE"] = "1"
+        self.fake(user, then="exec sleep 600")
+        result = user.run("read", "--no-model", user.write("text.md", "# One\n\n*Text*\n"))
+        self.assertEqual(result.code, INPUT, result)
+        self.assertIn("was silent for 1 seconds over its Markdown", result.err)
+
+    def test_lies_about_markdown(self):
+        for stream, word in ((b"", "gave up"), (b"\x05\0\0\0", "makes no sense"),
+                             (b"\x0e\0\0\0\xff\xff", "gave up")):
+            user = self.home()
+            self.fake(user, stream)
+            path = user.write("text.md", "# One\n\n*Text*\n")
+            result = user.run("read", "--no-model", path)
+            self.assertEqual(result.code, INPUT, result)
+            self.assertIn(word, result.err)
+        user = self.home()
+        self.fake(user, b"\x0e\0\0\0" + b"\xff" * 14)
+        path = user.write("text.md", "# One\n\n*Text*\n")
+        self.assert_harmless(self.good(user, "read", "--no-model", path))
+
+    def test_crash_in_the_midst(self):
+        """tidemark-pdf itself is struck by a signal while it works."""
+        if not has_pdf():
+            self.skipTest("PDF cannot be read here")
+        user = self.home()
+        page = [(72, 700 - 12 * i, 10, "F1", "Line %d" % i) for i in range(50)]
+        path = user.write("long", documents.Pdf().write([page] * 4000))
+        process = user.start("read", "--no-model", path)
+        found = []
+
+        def child():
+            found[:] = subprocess.run(["ps", "--no-headers", "-o", "pid", "--ppid", str(process.pid)],
+                                      stdout=subprocess.PIPE, check=False).stdout.split()
+            return found or process.poll() is not None
+        self.wait_for(child, "tidemark-pdf")
+        os.kill(int(found[0]), signal.SIGSEGV)
+        err = process.communicate(timeout=harness.PATIENCE)[1].decode()
+        self.assertEqual(process.returncode, INPUT, err)
+        lines = [line for line in err.splitlines() if line.startswith("tidemark: ")]
+        self.assertEqual(len(lines), 1, err)
+        self.assertRegex(lines[0], r"at page or part \d+, it makes tidemark-pdf crash \(signal 11\)")
+        self.good(user, "verify")
 
     def test_file_that_changes_or_vanishes_meanwhile(self):
         d = documents

@@ -53,6 +53,22 @@ class Models(harness.Test):
         other = self.tiny_home("mamba")
         self.check_pair(self.user.model, other.model)
 
+    def test_pace(self):
+        """What `bench` measured, `model` tells."""
+        self.assertIsNone(self.good(self.user, "model", "--json").json["bench"])
+        self.assertIn("not measured yet", self.good(self.user, "model").out)
+        measured = self.good(self.user, "bench", "--rounds", "1", "--threads", "1", "--json").json
+        told = self.good(self.user, "model", "--json").json["bench"]
+        for key in ("prefill_tokens_per_s", "decode_tokens_per_s", "kernels", "threads"):
+            self.assertEqual(told[key], measured[key], (told, measured))
+        self.assertRegex(self.good(self.user, "model").out,
+                         r"(?m)^speed here .*answering \(%s, 1 thread, " % told["kernels"])
+        other = self.tiny_home("mamba").model  # not this one's
+        self.assertIsNone(
+            self.good(self.user, "model", "--json", "--model", other).json["bench"])
+        (self.user.library / "pace.json").write_text('{"x": [')
+        self.assertIsNone(self.good(self.user, "model", "--json").json["bench"])
+
     def test_bundled_and_golden(self):
         if not BUNDLED.exists() or not FALCON.exists():
             self.skipTest("the bundled model or the golden one is not here")

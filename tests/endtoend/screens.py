@@ -44,7 +44,7 @@ A ticket costs two shillings for the crossing and three for both ways. Three thi
     mainland   8:00   17:00
     island     9:10   18:15
 
-In winter the ferry lies in the inner harbour, and the mail comes by the tug *Ox*.
+In winter the ferry lies in the inner harbour, and the mail comes by the tug \\*Ox\\*.
 
 ## The lighthouse
 

@@ -6,6 +6,7 @@
 #include "base/utf8.h"
 #include "document/document.h"
 #include "document/format.h"
+#include "document/marking.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,21 @@ static const char *const encodings[] = {
 };
 
 static struct error error;
+
+/* What a program that was taken over might say of Markdown: roles at random, in stretches,
+ * always the same for the same text. */
+static bool lie(unsigned char *roles, const char *text, size_t size)
+{
+    uint32_t state = (uint32_t)size;
+    unsigned char role = 0;
+    for (size_t i = 0; i < size; i++) {
+        state = (state ^ (unsigned char)text[i]) * 16777619u;
+        if ((state >> 13 & 7) == 0)
+            role = (unsigned char)(state >> 20);
+        roles[i] = role;
+    }
+    return state % 8 != 0;
+}
 
 /* Going on through the file. */
 struct walk {
@@ -115,6 +131,7 @@ static struct hash read_file(const char *path, const char *encoding, size_t bloc
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
+    marking_use(lie);
     struct harness_input input = {bytes, size};
     size_t choice = harness_byte(&input) % (sizeof encodings / sizeof *encodings);
     size_t block = harness_byte(&input);

@@ -1,0 +1,20 @@
+/* amx_table.c: the level's table. */
+#include "kernels/x86/amx.h"
+#include "kernels/x86/avx512.h"
+#include "kernels/x86/vnni.h"
+
+const struct kernels levels_amx = {
+    .name = "amx",
+    .revision = 1,
+    .rounds = true,
+    .pass_rows = 1024,
+    .packs = vnni_packs,
+    .pack = vnni_pack,
+    .prefill_matmul = amx_prefill_matmul,
+    .decode_matmul = vnni_decode_matmul,
+    .rms_norm = avx512_rms_norm,
+    .conv_silu = avx512_conv_silu,
+    .scan = avx512_scan,
+    .row = avx512_row,
+    .sum_exp = avx512_sum_exp,
+};
