@@ -419,6 +419,9 @@ static void read_beside(const char *document, const char *name,
 
 void docx_read(const char *document)
 {
+    free(word.styles);
+    free(word.notes[0].ids);
+    free(word.notes[1].ids);
     memset(&word, 0, sizeof word);
     numbering_reset();
     read_beside(document, "styles.xml", style_start);
