@@ -38,7 +38,7 @@ static struct {
 
 static _Noreturn void out_of_memory(void)
 {
-    emit_fail("needs more memory than the program that reads it is given");
+    emit_no_memory();
 }
 
 static char *copy(const char *text)

@@ -35,7 +35,7 @@ static struct {
 static void *checked(void *bytes)
 {
     if (!bytes)
-        emit_fail("needs more memory than the program that reads it is given");
+        emit_no_memory();
     return bytes;
 }
 

@@ -68,7 +68,7 @@ struct xml *xml_new(const struct xml_handlers *handlers)
     if (xml)
         xml->parser = XML_ParserCreateNS(NULL, SEPARATOR);
     if (!xml || !xml->parser)
-        emit_fail("needs more memory than the program that reads it is given");
+        emit_no_memory();
     xml->handlers = *handlers;
     xml->before = newest;
     newest = xml;
@@ -113,7 +113,7 @@ bool xml_feed(struct xml *xml, const char *bytes, size_t size, bool last)
                 problem == XML_ERROR_RECURSIVE_ENTITY_REF)
                 emit_fail("holds XML whose entities swell without end");
             if (problem == XML_ERROR_NO_MEMORY)
-                emit_fail("needs more memory than the program that reads it is given");
+                emit_no_memory();
             return false;
         }
         at += step;
