@@ -11,7 +11,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { NOTE_MOST = 64, HEADING_MOST = 300 };
+enum { NOTE_MOST = 64, HEADING_MOST = 300, ROOM = MARKDOWN_PIECE + SOURCE_PIECE };
 
 enum course {
     COURSE_UNDECIDED,
@@ -33,8 +33,11 @@ struct markdown {
     bool pending;            /* there is one */
     bool inside;             /* a line of which a part was given */
     bool ended, parsed;
-    enum within within;      /* of HTML */
-    unsigned char *roles;    /* of the piece's bytes up to `cut` */
+    enum within within;    /* of HTML */
+    unsigned char *roles;  /* [room], of the piece's bytes up to `cut` */
+    unsigned char *answer; /* with a fence's line before them */
+    size_t room;
+    struct buffer request;
     size_t metadata;         /* first lines that are none of md4c's */
     char fence[PIECE_FENCE]; /* that the next piece begins within, or "" */
     bool under;              /* the line given last was of a heading that may be underlined */
@@ -57,6 +60,8 @@ void markdown_free(struct markdown *markdown)
     marking_close(markdown->marking);
     piece_free(&markdown->piece);
     trace_free(&markdown->read.text);
+    buffer_free(&markdown->request);
+    free(markdown->answer);
     free(markdown->roles);
     free(markdown);
 }
@@ -133,50 +138,63 @@ static void show_notes(struct markdown *markdown)
     }
 }
 
-/* Asks md4c about the lines up to `cut`. */
-static bool ask(struct markdown *markdown, struct buffer *text, size_t before, size_t begin,
-                size_t end, struct error *error)
+/* Memory for a piece's roles and for what is sent and answered is kept from one piece to the
+ * next: so large and so short-lived, it would leave the heap in splinters. */
+static bool make_room(struct markdown *markdown, size_t size, struct error *error)
 {
-    unsigned char *all = calloc(1, text->size);
-    if (!all)
+    if (size <= markdown->room)
+        return true;
+    size_t room = size < ROOM ? ROOM : size;
+    unsigned char *roles = realloc(markdown->roles, room);
+    if (!roles)
         return error_out_of_memory(error);
-    bool ok = marking_run(markdown->marking, all, text->data, text->size, &markdown->parsed, error);
+    markdown->roles = roles;
+    unsigned char *answer = realloc(markdown->answer, room + PIECE_FENCE);
+    if (!answer)
+        return error_out_of_memory(error);
+    markdown->answer = answer;
+    markdown->room = room;
+    return buffer_reserve(&markdown->request, room + PIECE_FENCE, error);
+}
+
+/* Asks md4c about what stands in the request behind its first `before` bytes. */
+static bool ask(struct markdown *markdown, size_t before, size_t begin, struct error *error)
+{
+    const struct buffer *text = &markdown->request;
+    unsigned char *answer = markdown->answer;
+    if (!marking_run(markdown->marking, answer, text->data, text->size, &markdown->parsed, error))
+        return false;
+    if (!markdown->parsed)
+        return true;
     /* All bytes of a character are of one role, whatever was sent. */
     for (size_t i = 1; i < text->size; i++)
         if (((unsigned char)text->data[i] & 0xC0) == 0x80)
-            all[i] = all[i - 1];
-    if (ok && markdown->parsed)
-        memcpy(markdown->roles + begin, all + before, end - begin);
-    free(all);
-    return ok;
+            answer[i] = answer[i - 1];
+    memset(markdown->roles, MARKING_NONE, begin);
+    memcpy(markdown->roles + begin, answer + before, text->size - before);
+    return true;
 }
 
+/* Finds the roles of the lines up to `cut`. */
 static bool mark(struct markdown *markdown, struct error *error)
 {
     const struct piece *piece = &markdown->piece;
     size_t begin = offset_of(piece, markdown->metadata), end = offset_of(piece, markdown->cut);
-    struct buffer text = {0};
-    unsigned char *roles = realloc(markdown->roles, end + 1);
-    if (!roles)
-        return error_out_of_memory(error);
-    markdown->roles = roles;
-    memset(roles, MARKING_NONE, begin);
+    struct buffer *text = &markdown->request;
     if (!markdown->marking)
         markdown->marking = marking_open(markdown->name, markdown->cancel, error);
-    if (!markdown->marking)
+    if (!markdown->marking || !make_room(markdown, end, error))
         return false;
     markdown->parsed = false;
     if (begin == end)
         return true;
     size_t before = markdown->fence[0] ? strlen(markdown->fence) + 1 : 0;
-    bool ok = (before == 0 || buffer_append_format(&text, error, "%s\n", markdown->fence)) &&
-              buffer_append(&text, piece->text.text.data + begin, end - begin, error);
-    if (ok) {
-        hide_notes(markdown, text.data + before, begin);
-        ok = ask(markdown, &text, before, begin, end, error);
-    }
-    buffer_free(&text);
-    return ok;
+    buffer_clear(text);
+    if ((before > 0 && !buffer_append_format(text, error, "%s\n", markdown->fence)) ||
+        !buffer_append(text, piece->text.text.data + begin, end - begin, error))
+        return false;
+    hide_notes(markdown, text->data + before, begin);
+    return ask(markdown, before, begin, error);
 }
 
 /* [^note] is a note's mark, and [1] one that stays although it is a link. */

@@ -51,7 +51,7 @@ bool marking_run(struct marking *marking, unsigned char *roles, const char *text
                  bool *done, struct error *error) WARN_UNUSED;
 void marking_close(struct marking *marking);
 
-/* For fuzzing: from now on roles come from this function. NULL: from the program. */
+/* For tests: from now on roles come from this function. NULL: from the program. */
 void marking_use(bool (*instead)(unsigned char *roles, const char *text, size_t size));
 
 #endif

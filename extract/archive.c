@@ -101,7 +101,7 @@ char *archive_read(const char *name, size_t *size)
         bytes = more;
     }
     if (!bytes)
-        emit_fail("needs more memory than the program that reads it is given");
+        emit_no_memory();
     zip_fclose(file);
     bytes[used] = '\0';
     *size = used;

@@ -59,7 +59,7 @@ static void *grown(void *array, size_t count, size_t size)
         return array;
     void *more = realloc(array, (count ? count * 2 : 1) * size);
     if (!more)
-        emit_fail("needs more memory than the program that reads it is given");
+        emit_no_memory();
     return more;
 }
 
@@ -419,6 +419,9 @@ static void read_beside(const char *document, const char *name,
 
 void docx_read(const char *document)
 {
+    free(word.styles);
+    free(word.notes[0].ids);
+    free(word.notes[1].ids);
     memset(&word, 0, sizeof word);
     numbering_reset();
     read_beside(document, "styles.xml", style_start);

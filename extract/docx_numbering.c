@@ -79,7 +79,7 @@ static void *grown(void *array, size_t count, size_t size)
         return array;
     void *more = realloc(array, (count ? count * 2 : 1) * size);
     if (!more)
-        emit_fail("needs more memory than the program that reads it is given");
+        emit_no_memory();
     return more;
 }
 

@@ -86,6 +86,12 @@ void emit_fail(const char *format, ...)
     _exit(3);
 }
 
+void emit_no_memory(void)
+{
+    emit_fail("needs more memory than the program that takes it apart is given: split it, or "
+              "convert it to text first");
+}
+
 void emit_end(void)
 {
     emit_finish();

@@ -70,4 +70,7 @@ _Noreturn void emit_end(void);
  * with its name. */
 _Noreturn void emit_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* The same for want of memory, of which there is as much as the sandbox lets have. */
+_Noreturn void emit_no_memory(void);
+
 #endif

@@ -38,7 +38,7 @@ static struct {
 
 static _Noreturn void out_of_memory(void)
 {
-    emit_fail("needs more memory than the program that reads it is given");
+    emit_no_memory();
 }
 
 static char *copy(const char *text)
@@ -458,9 +458,31 @@ static const char *path_of(const char *id)
     return item ? item->path : NULL;
 }
 
+/* What a book before this one left. */
+static void forget_book(void)
+{
+    for (size_t i = 0; i < book.item_count; i++) {
+        free(book.items[i].id);
+        free(book.items[i].path);
+    }
+    for (size_t i = 0; i < book.spine_count; i++)
+        free(book.spine[i]);
+    for (size_t i = 0; i < book.landmark_count; i++) {
+        free(book.landmarks[i].title);
+        free(book.landmarks[i].path);
+        free(book.landmarks[i].fragment);
+    }
+    free(book.items);
+    free(book.spine);
+    free(book.landmarks);
+    free(book.folder);
+    free(book.package);
+    memset(&book, 0, sizeof book);
+}
+
 void epub_read(void)
 {
-    memset(&book, 0, sizeof book);
+    forget_book();
     parse("META-INF/container.xml",
           &(struct xml_handlers){.start = container_start, .end = ignore_end});
     if (!book.package)

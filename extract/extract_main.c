@@ -112,7 +112,7 @@ static void read_archive(void)
 static void must(bool done)
 {
     if (!done)
-        emit_fail("needs more memory than the program that reads it is given");
+        emit_no_memory();
 }
 
 static void read_all(struct buffer *bytes)

@@ -31,7 +31,7 @@ static void *take(void *context, size_t size)
         size_t room = need > CHUNK ? need : CHUNK;
         struct chunk *chunk = malloc(sizeof *chunk + room);
         if (!chunk)
-            emit_fail("needs more memory than the program that reads it is given");
+            emit_no_memory();
         chunk->before = arena->chunks;
         arena->chunks = chunk;
         arena->next = chunk->bytes;

@@ -35,7 +35,7 @@ static struct {
 static void *checked(void *bytes)
 {
     if (!bytes)
-        emit_fail("needs more memory than the program that reads it is given");
+        emit_no_memory();
     return bytes;
 }
 
@@ -289,6 +289,8 @@ static void feed(void *context, const char *bytes, size_t size)
 void odt_read(void)
 {
     const struct xml_handlers handlers = {.start = on_start, .end = on_end, .text = on_text};
+    free(odt.ordered);
+    free(odt.note);
     memset(&odt, 0, sizeof odt);
     odt.xml = xml_new(&handlers);
     archive_each_piece("content.xml", feed, NULL);

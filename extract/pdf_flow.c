@@ -227,7 +227,7 @@ static void put_code(const struct pdf_page *page, const struct pdf_line *line, c
         if (flow.page == page->number && gap > 1.7 * line->font)
             emit_break();
         double columns = (line->x0 - flow.first.x0) / (0.6 * line->font);
-        for (int i = 0; i < INDENT_MOST && i < (int)(columns + 0.5); i++)
+        for (int i = 0; i < INDENT_MOST && i + 0.5 <= columns; i++)
             pdf_add(&flow.held, " ", 1);
     } else {
         start(page, line, EMIT_CODE);

@@ -15,7 +15,7 @@ enum { SIZES = 256, GAPS = 512, CELLS_MOST = 32, BAND_LOOK = 4000 };
 void *pdf_checked(void *memory)
 {
     if (!memory)
-        emit_fail("needs more memory than the program that reads it is given");
+        emit_no_memory();
     return memory;
 }
 

@@ -11,10 +11,13 @@
 
 struct xml {
     XML_Parser parser;
+    struct xml *before; /* that was there already */
     struct xml_handlers handlers;
     size_t depth;
     bool unknown;
 };
+
+static struct xml *newest;
 
 /* "space\1name" or "name". */
 static const char *split(const char *full, char space[256])
@@ -65,8 +68,10 @@ struct xml *xml_new(const struct xml_handlers *handlers)
     if (xml)
         xml->parser = XML_ParserCreateNS(NULL, SEPARATOR);
     if (!xml || !xml->parser)
-        emit_fail("needs more memory than the program that reads it is given");
+        emit_no_memory();
     xml->handlers = *handlers;
+    xml->before = newest;
+    newest = xml;
     XML_SetUserData(xml->parser, xml);
     XML_SetElementHandler(xml->parser, on_start, on_end);
     XML_SetSkippedEntityHandler(xml->parser, on_skipped);
@@ -80,8 +85,19 @@ void xml_free(struct xml *xml)
 {
     if (!xml)
         return;
+    for (struct xml **at = &newest; *at; at = &(*at)->before)
+        if (*at == xml) {
+            *at = xml->before;
+            break;
+        }
     XML_ParserFree(xml->parser);
     free(xml);
+}
+
+void xml_free_all(void)
+{
+    while (newest)
+        xml_free(newest);
 }
 
 bool xml_feed(struct xml *xml, const char *bytes, size_t size, bool last)
@@ -97,7 +113,7 @@ bool xml_feed(struct xml *xml, const char *bytes, size_t size, bool last)
                 problem == XML_ERROR_RECURSIVE_ENTITY_REF)
                 emit_fail("holds XML whose entities swell without end");
             if (problem == XML_ERROR_NO_MEMORY)
-                emit_fail("needs more memory than the program that reads it is given");
+                emit_no_memory();
             return false;
         }
         at += step;

@@ -19,6 +19,10 @@ struct xml_handlers {
 };
 
 struct xml *xml_new(const struct xml_handlers *handlers);
+/* Frees those that emit_fail left behind, where the process goes on after it: for
+ * fuzzing. */
+void xml_free_all(void);
+
 void xml_free(struct xml *xml);
 
 /* False when it is not well-formed. `last`: nothing comes after. */

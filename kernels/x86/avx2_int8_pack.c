@@ -69,7 +69,7 @@ void avx2_int8_pack(float *packed, const struct matrix *w, bool decode, const fl
 }
 
 const struct kernels levels_avx2_int8 = {
-    .name = "avx2-int8",
+    .name = "avx2_int8",
     .revision = 1,
     .rounds = true,
     .pass_rows = 256,

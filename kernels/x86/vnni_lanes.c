@@ -222,14 +222,18 @@ static void put(float *y, size_t y_stride, const struct work *work, size_t outpu
     }
 }
 
-/* The last blocks of each row, filled up with blocks of zeros. */
-AVX512_INLINE void unpack_last(enum blocks_type type, struct work *work, const unsigned char *at,
-                               size_t row_bytes, size_t outputs, size_t left)
+/* The last blocks of 16 rows, filled up with blocks of zeros. */
+struct last {
+    unsigned char blocks[OUTPUTS][VNNI_BLOCKS * 34];
+};
+
+static const unsigned char *fill_up(struct last *last, const unsigned char *at, size_t row_bytes,
+                                    size_t outputs, size_t left)
 {
-    unsigned char copies[OUTPUTS][8 * 34] = {{0}};
+    memset(last, 0, sizeof *last);
     for (size_t o = 0; o < outputs; o++)
-        memcpy(copies[o], at + o * row_bytes, left);
-    unpack(type, work, copies[0], sizeof copies[0], outputs, 0);
+        memcpy(last->blocks[o], at + o * row_bytes, left);
+    return last->blocks[0];
 }
 
 AVX512_INLINE void outputs_of(enum blocks_type type, const size_t L, float *y, size_t y_stride,
@@ -238,17 +242,19 @@ AVX512_INLINE void outputs_of(enum blocks_type type, const size_t L, float *y, s
 {
     const size_t bytes = vnni_stretch_bytes(type), whole = w->columns / VNNI_STRETCH;
     const size_t left = w->row_bytes - whole * bytes;
+    struct last last;
     for (size_t j = first; j < first + count; j += OUTPUTS) {
         const size_t outputs = first + count - j < OUTPUTS ? first + count - j : OUTPUTS;
         const unsigned char *at = w->data + j * w->row_bytes;
+        size_t row_bytes = w->row_bytes;
         memset(work->sums, 0, VNNI_SLOTS * L * sizeof work->sums[0]);
-        for (size_t i = 0; i < whole; i++, at += bytes) {
-            unpack(type, work, at, w->row_bytes, outputs, OUTPUTS * w->row_bytes);
+        for (size_t i = 0; i < whole + (left > 0); i++, at += bytes) {
+            if (i == whole) {
+                at = fill_up(&last, at, row_bytes, outputs, left);
+                row_bytes = sizeof last.blocks[0];
+            }
+            unpack(type, work, at, row_bytes, outputs, OUTPUTS * w->row_bytes);
             stretch(type, L, work, x + i * L);
-        }
-        if (left) {
-            unpack_last(type, work, at, w->row_bytes, outputs, left);
-            stretch(type, L, work, x + whole * L);
         }
         put(y + j, y_stride, work, outputs, lanes, L, add);
     }

@@ -166,7 +166,7 @@ class Exchange(harness.Test):
                 self.read(user, "--backend", other, "--mix")
                 self.assertEqual(len(self.tags(user)), 2)
 
-    def test_interrupted_and_resumed(self):
+    def test_stopped_and_resumed(self):
         """The states of a reading that was stopped again and again are those of one in one go."""
         user = self.home(harness.BUNDLED)
         path = user.write("long.md", book(400))

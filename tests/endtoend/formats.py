@@ -350,6 +350,41 @@ class Structure(Formats):
         self.assertIn("Place | High | Low\nReef | 4.1 | 0.9\nQuay | 3.8 | 1.2\n", text)
 
 
+class Citing(Formats):
+    """What is quoted is cited by what the document counts."""
+
+    def cite(self, name, content):
+        user = self.tiny_home()
+        path = user.write(name, content)
+        self.good(user, "read", "--as", "it", path)
+        result = user.run("ask", "it", "--json", "Dora and six cats?")
+        self.assertIn(result.code, (0, harness.NOT_FOUND), result)
+        return [quote["cite"] for quote in result.json["quotes"] if quote["verified"]]
+
+    def test_cites(self):
+        said = "The keeper of the harbour is called Dora and has six cats."
+        pages = [[(72, 720, 16, "F2", "7.%d Harbour %d" % (n, n)), (72, 690, 10, "F1", said if n == 3
+                  else "Nobody lives at this place, and nobody ever did so.")] for n in range(1, 6)]
+        marks = "/Type /Catalog /Pages 2 0 R"
+        pdf = documents.Pdf().write(pages).replace(
+            marks.encode(), (marks + " /PageLabels << /Nums [0 << /S /D /St 212 >>] >>").encode())
+        chapter = '<html xmlns="http://www.w3.org/1999/xhtml"><body><h1>%s</h1><p>%s</p></body></html>'
+        epub = documents.epub([("text/one.xhtml", chapter % ("1 First", "Nobody is here.")),
+                               ("text/two.xhtml", chapter % ("7.3 Second", said))])
+        word = documents.docx(documents.paragraph("7.3 Second", "Kop1") + documents.paragraph(said))
+        mark = "# One\n\n`x`\n\n## 7.3 *Second*\n\nThe **keeper** of the [harbour](x) is called Dora " \
+               "and has six cats.\n"
+        expected = [("text.md", mark, "line [57], \u00a77.3"), ("word.docx", word, "line [12], \u00a77.3"),
+                    ("book.epub", epub, "two.xhtml, \u00a77.3")]
+        if has_pdf():
+            expected.append(("it.pdf", pdf, "p. 214, \u00a77.3"))
+        for name, content, place in expected:
+            quotes = self.cite(name, content)
+            self.assertTrue(quotes, name)
+            for quote in quotes:  # the heading, or what stands under it
+                self.assertRegex(quote, "^%s$" % place)
+
+
 class Hostile(Formats):
     """Made to do harm: each is one clear line, soon."""
 
@@ -515,12 +550,12 @@ class Program(Formats):
                                       stdout=subprocess.PIPE, check=False).stdout.split()
             return found or process.poll() is not None
         self.wait_for(child, "tidemark-pdf")
-        os.kill(int(found[0]), signal.SIGSEGV)
+        os.kill(int(found[0]), signal.SIGABRT)
         err = process.communicate(timeout=harness.PATIENCE)[1].decode()
         self.assertEqual(process.returncode, INPUT, err)
         lines = [line for line in err.splitlines() if line.startswith("tidemark: ")]
         self.assertEqual(len(lines), 1, err)
-        self.assertRegex(lines[0], r"at page or part \d+, it makes tidemark-pdf crash \(signal 11\)")
+        self.assertRegex(lines[0], r"at page or part \d+, it makes tidemark-pdf crash \(signal 6\)")
         self.good(user, "verify")
 
     def test_file_that_changes_or_vanishes_meanwhile(self):

@@ -4,6 +4,7 @@
 
 #include "extract/archive.h"
 #include "extract/office.h"
+#include "extract/xml.h"
 #include "tests/fuzz/harness.h"
 
 #include <stdlib.h>
@@ -76,5 +77,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         parts[i] = harness_part(&input, part);
     }
     harness_emit(read_document, NULL);
+    xml_free_all();
     return 0;
 }

@@ -205,7 +205,7 @@ static void check_cuts(struct rig *rig, const char *path)
     static float whole_bits[STRETCH], cut_bits[STRETCH];
     struct state *whole = rig_state(rig), *cut = rig_state(rig);
     struct error error = {0};
-    const size_t stretch = brief ? 40 : STRETCH, cuttings = brief ? 1 : CUTTINGS;
+    const size_t stretch = brief ? 24 : STRETCH, cuttings = brief ? 1 : CUTTINGS;
     random_tokens(tokens, stretch, rig);
     struct forward_lane lane = {
         .state = whole, .tokens = tokens, .count = stretch, .bits = whole_bits};
@@ -237,19 +237,21 @@ static void check_cuts(struct rig *rig, const char *path)
 /* What the processor has read the GPU goes on with, and the other way round. */
 static void check_exchange(struct rig *rig, const char *path)
 {
-    static int32_t tokens[60];
+    enum { READ = 60 };
+    static int32_t tokens[READ];
+    const size_t count = brief ? 12 : READ, half = count / 2;
     struct error error = {0};
     struct rig cpu = {.model = rig->model, .pool = pool};
     cpu.forward = forward_new(rig->model, kernels_best(), pool, &error);
     rig_require(cpu.forward != NULL, &error);
     struct state *a = rig_state(rig), *b = rig_state(rig), *all = rig_state(rig);
-    random_tokens(tokens, 60, rig);
-    rig_prefill(&cpu, all, tokens, 60, NULL);
-    rig_prefill(&cpu, a, tokens, 30, NULL);
-    rig_prefill(rig, a, tokens + 30, 30, NULL);
-    rig_prefill(rig, b, tokens, 30, NULL);
+    random_tokens(tokens, count, rig);
+    rig_prefill(&cpu, all, tokens, count, NULL);
+    rig_prefill(&cpu, a, tokens, half, NULL);
+    rig_prefill(rig, a, tokens + half, count - half, NULL);
+    rig_prefill(rig, b, tokens, half, NULL);
     rig_require(state_fetch(b, &error), &error);
-    rig_prefill(&cpu, b, tokens + 30, 30, NULL);
+    rig_prefill(&cpu, b, tokens + half, count - half, NULL);
     size_t vocabulary = rig->model->shape.vocabulary;
     double to = rig_distance(a->logits, all->logits, vocabulary);
     double from = rig_distance(b->logits, all->logits, vocabulary);

@@ -24,7 +24,7 @@ static const struct stored {
 } table[] = {
     {"reference", 1, 1, {"5163510924363a879a16ce0f515d9557", "f82f46f7b0f87946b517c9ccee7afb5c"}},
     {"avx2", 2, 1, {"ef5dfc20b4df736115bcc86805c56ba3", "2985a7853d3972a6fe3a4a275019c261"}},
-    {"avx2-int8", 1, 1, {"231a417f1fca270fd995fd3cef154b7a", "e87452d3510e32528250c61da2309020"}},
+    {"avx2_int8", 1, 1, {"231a417f1fca270fd995fd3cef154b7a", "e87452d3510e32528250c61da2309020"}},
     {"avx512", 2, 1, {"b9f3805516179cbf5f130abaa2f92597", "387fb888416a93863f9a962452027bb7"}},
     {"vnni", 1, 1, {"58351dca5871a02b113210b850b9d8cc", "b9a049dc66728db5c1b2cd27be0e8fc1"}},
     {"amx", 1, 1, {"6f5c783a54d456828db76778fdfc2b35", "369c62f287515061f5eb36d5e1d7399e"}},
