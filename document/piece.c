@@ -7,7 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { METADATA_MOST = 200, CODE_SHARE = 5 };
+enum {
+    METADATA_MOST = 200,
+    CODE_SHARE = 10,       /* one line in so many may look like source code, */
+    CODE_SHARE_STRONG = 2, /* where much speaks for Markdown */
+    LINKS_STRONG = 3,
+};
 
 bool piece_add(struct piece *piece, const struct source_line *line, struct error *error)
 {
@@ -91,18 +96,39 @@ static bool is_table_rule(const char *text, size_t size)
     return bar && dashes;
 }
 
+/* Does a bracket open before text[close] that nothing is called by, as in code? */
+static bool has_label(const char *text, size_t close)
+{
+    size_t at = close;
+    while (at > 0 && text[at - 1] != '[' && text[at - 1] != ']')
+        at--;
+    if (at == 0 || at == close || text[at - 1] != '[' || text[at] == ' ')
+        return false;
+    return at == 1 || strchr(" \t([!*_|>", text[at - 2]) != NULL;
+}
+
+/* "x.html", "/x", "#x", "http://x" up to the bracket. */
+static bool is_address(const char *text, size_t size)
+{
+    size_t length = 0;
+    bool mark = false;
+    while (length < size && !strchr(") ,;'\"([=", text[length]))
+        mark = strchr("./#:", text[length++]) || mark;
+    return mark && length > 1 && length < size && (text[length] == ')' || text[length] == ' ');
+}
+
 /* "[text](address", "[text][reference]", "[reference]: address" */
 static bool has_link(const char *text, size_t size)
 {
     for (size_t i = 1; i + 2 < size; i++) {
-        char after = text[i + 2];
-        bool bracket = text[i] == ']' && text[i - 1] != '[' && text[i - 1] != ' ';
-        if (!bracket || after == ' ' || after == ')' || after == ']')
+        if (text[i] != ']' || !has_label(text, i))
             continue;
-        if (text[i + 1] == '(' && memchr(text + i, ')', size - i))
+        if (text[i + 1] == '(' && is_address(text + i + 2, size - i - 2))
             return true;
-        if (text[i + 1] == '[' && (after < '0' || after > '9') &&
-            memchr(text + i + 1, ']', size - i - 1))
+        const char *end = text[i + 1] == '[' ? memchr(text + i + 2, ']', size - i - 2) : NULL;
+        bool word = (text[i + 2] | 32) >= 'a' && (text[i + 2] | 32) <= 'z';
+        if (end && end > text + i + 3 && word &&
+            (end + 1 == text + size || strchr(" .,;:)", end[1])))
             return true;
     }
     const char *end = size > 3 && text[0] == '[' ? memchr(text, ']', size - 2) : NULL;
@@ -119,7 +145,7 @@ static bool has_marks(const char *text, size_t size)
 }
 
 struct looks {
-    size_t headings, comments, underlines, fences, links, tables, code, lines;
+    size_t headings, comments, underlines, fences, links, tables, code, programs, lines;
     bool marks;
 };
 
@@ -149,6 +175,24 @@ static bool is_underline(const struct piece *piece, size_t line)
                               (struct heading_line){text, size});
 }
 
+static bool begins(const char *text, size_t size, const char *word)
+{
+    size_t length = strlen(word);
+    return size > length && memcmp(text, word, length) == 0;
+}
+
+/* A line that only a program has. */
+static bool is_program(const char *text, size_t size)
+{
+    char last = size > 0 ? text[size - 1] : ' ';
+    if (begins(text, size, "def ") || begins(text, size, "class "))
+        return last == ':';
+    if (begins(text, size, "from "))
+        return memmem(text, size, " import ", 8) != NULL;
+    return begins(text, size, "#include ") || begins(text, size, "#define ") ||
+           (begins(text, size, "import ") && last != '.' && !memchr(text + 7, ' ', size - 7));
+}
+
 static void look_at(struct looks *looks, const struct piece *piece, size_t i)
 {
     size_t size;
@@ -156,7 +200,9 @@ static void look_at(struct looks *looks, const struct piece *piece, size_t i)
     const char *text = piece_text(piece, i, &size);
     line_measure(&shape, text, size);
     looks->lines++;
-    looks->code += shape.code == 2;
+    /* Not what Markdown shows as code, nor the end of a comment in HTML. */
+    looks->code += shape.code == 2 && !memchr(text, '`', size) && !memmem(text, size, "-->", 3);
+    looks->programs += is_program(text, size);
     looks->links += has_link(text, size);
     looks->tables += i > 0 && !is_empty(piece, i - 1) && is_table_rule(text, size);
     looks->underlines += is_underline(piece, i);
@@ -184,10 +230,13 @@ bool piece_is_markdown(const struct piece *piece)
         else if (size > 0)
             look_at(&looks, piece, i);
     }
-    if (!looks.marks || looks.code * CODE_SHARE > looks.lines)
+    bool headings = looks.headings > looks.comments + looks.underlines;
+    bool other = looks.fences > 0 || looks.links > 0 || looks.tables > 0;
+    bool strong = looks.fences > 1 || looks.links >= LINKS_STRONG || (headings && other);
+    if (!looks.marks || (!headings && !other))
         return false;
-    return looks.fences > 0 || looks.links > 0 || looks.tables > 0 ||
-           looks.headings > looks.comments + looks.underlines;
+    return strong ? looks.code * CODE_SHARE_STRONG <= looks.lines
+                  : looks.programs == 0 && looks.code * CODE_SHARE <= looks.lines;
 }
 
 size_t piece_metadata(const struct piece *piece)

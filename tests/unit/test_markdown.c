@@ -167,6 +167,7 @@ static void leaves_other_texts_alone(void **state)
     assert_kept("# a comment\n# in two lines\nvalue = __name__\n\n# another\nother = *x\n");
     assert_kept("Title\n*****\n\n# a comment in *some* example\n\nOther\n=====\n\nText.\n");
     assert_kept("# -*- coding: utf-8 -*-\n\n__all__ = [*x]\n");
+    assert_kept("# A module for `tides`.\n\nimport os\n\nx = table[__row__][column] * 2\n");
 }
 
 /* Sections of a long text are the same wherever its pieces end, and a block of code that is
