@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 struct marking {
@@ -83,8 +84,14 @@ static bool send_all(int to, const void *bytes, size_t size)
 static bool gave_up(struct marking *marking, struct error *error)
 {
     struct buffer why = {0};
-    bool told =
-        program_explain(&why, PROGRAM_EXTRACT, program_end(&marking->process, false), error);
+    int status = program_end(&marking->process, false);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == MARKING_UNCONFINED)
+        return error_set(error, ERROR_INPUT,
+                         "%.300s was not opened: " PROGRAM_EXTRACT
+                         ", which says what is Markdown, could "
+                         "not be confined: this system refuses it seccomp or limits",
+                         marking->name);
+    bool told = program_explain(&why, PROGRAM_EXTRACT, status, error);
     if (told)
         error_set(error, ERROR_INPUT, "%.300s cannot be read: in its Markdown, %s", marking->name,
                   why.data);

@@ -22,6 +22,7 @@
 
 #define MARKING_MOST ((size_t)1 << 20) /* bytes of a piece */
 #define MARKING_HEAD 4
+#define MARKING_UNCONFINED 3 /* exit code of the program: it could not be, and read nothing */
 
 /* The low three bits of a role. */
 enum marking_kind {

@@ -9,6 +9,7 @@
 #include "base/buffer.h"
 #include "base/utf8.h"
 #include "document/decoder.h"
+#include "document/marking.h"
 #include "extract/archive.h"
 #include "extract/emit.h"
 #include "extract/html.h"
@@ -182,7 +183,7 @@ int main(int count, char **arguments)
     struct error error;
     if (strcmp(format, "markdown") == 0) {
         if (!sandbox_enter(&limits, &why))
-            return EXIT_FAILURE;
+            return MARKING_UNCONFINED;
         markdown_serve();
     }
     emit_begin(&(struct emit_limits){.text = TEXT_MOST, .headings = HEADINGS_MOST});

@@ -531,6 +531,11 @@ class Program(Formats):
             self.assertEqual(result.code, INPUT, result)
             self.assertIn(word, result.err)
         user = self.home()
+        self.fake(user, then="exit 3")  # as where the system lets it not be confined
+        result = user.run("read", "--no-model", user.write("text.md", "# One\n\n*Text*\n"))
+        self.assertEqual(result.code, INPUT, result)
+        self.assertIn("could not be confined", result.err)
+        user = self.home()
         self.fake(user, b"\x0e\0\0\0" + b"\xff" * 14)
         path = user.write("text.md", "# One\n\n*Text*\n")
         self.assert_harmless(self.good(user, "read", "--no-model", path))
