@@ -15,6 +15,7 @@
 
 enum {
     MAX_STATES = 256,
+    TOGETHER = 8,              /* tokens */
     FLUSH_SUBNORMALS = 0x8040, /* MXCSR: flush to zero, denormals are zero */
 };
 
@@ -48,32 +49,59 @@ void avx2_conv_silu(const struct conv *c)
 
 /* --- scan ------------------------------------------------------------------------ */
 
+/* What of a token does not wait for its states. Several tokens' are computed together: one
+ * token's steps fill the processor's window, and each would wait for the chain that makes
+ * its delta. */
+struct begun {
+    __m256 delta, dx, x, gate;
+};
+
+AVX2_INLINE struct begun begin(const struct scan *s, size_t t, size_t d, size_t count, __m256 bias)
+{
+    /* The rows of the next ones lie pages apart, where no prefetcher looks. */
+    const size_t later = t + TOGETHER;
+    _mm_prefetch((const char *)(s->delta + later * s->delta_stride + d), _MM_HINT_T0);
+    _mm_prefetch((const char *)(s->x + later * s->x_stride + d), _MM_HINT_T0);
+    _mm_prefetch((const char *)(s->gate + later * s->gate_stride + d), _MM_HINT_T0);
+    __m256 raw = avx2_load(s->delta + t * s->delta_stride + d, count);
+    struct begun begun;
+    begun.delta = avx2_softplus(_mm256_add_ps(raw, bias));
+    begun.x = avx2_load(s->x + t * s->x_stride + d, count);
+    begun.dx = _mm256_mul_ps(begun.delta, begun.x);
+    begun.gate = avx2_silu(avx2_load(s->gate + t * s->gate_stride + d, count));
+    return begun;
+}
+
 /* `count` channels (8 of them, or fewer at the end) from d on, N states (a constant
  * for the common size). */
 AVX2_INLINE void scan_channels(const struct scan *s, const size_t N, size_t d, size_t count,
                                __m256 *h, __m256 *a)
 {
     for (size_t n = 0; n < N; n++) {
+        _mm_prefetch((const char *)(s->h + n * s->h_stride + d + 32), _MM_HINT_T0);
+        _mm_prefetch((const char *)(s->a + n * s->h_stride + d + 32), _MM_HINT_T0);
         h[n] = avx2_load(s->h + n * s->h_stride + d, count);
         a[n] = _mm256_mul_ps(avx2_load(s->a + n * s->h_stride + d, count),
                              _mm256_set1_ps(0x1.715476p+0f));
     }
     __m256 bias = avx2_load(s->bias + d, count), skip = avx2_load(s->skip + d, count);
-    for (size_t t = 0; t < s->tokens; t++) {
-        __m256 raw = avx2_load(s->delta + t * s->delta_stride + d, count);
-        __m256 delta = avx2_softplus(_mm256_add_ps(raw, bias));
-        __m256 x = avx2_load(s->x + t * s->x_stride + d, count);
-        __m256 gate = avx2_load(s->gate + t * s->gate_stride + d, count);
-        __m256 dx = _mm256_mul_ps(delta, x), sum = _mm256_setzero_ps();
-        const float *b = s->b + t * s->bc_stride, *c = s->c + t * s->bc_stride;
+    for (size_t t = 0; t < s->tokens; t += TOGETHER) {
+        struct begun begun[TOGETHER];
+        const size_t tokens = s->tokens - t < TOGETHER ? s->tokens - t : TOGETHER;
+        for (size_t i = 0; i < tokens; i++)
+            begun[i] = begin(s, t + i, d, count, bias);
+        for (size_t i = 0; i < tokens; i++) {
+            const float *b = s->b + (t + i) * s->bc_stride, *c = s->c + (t + i) * s->bc_stride;
+            __m256 delta = begun[i].delta, dx = begun[i].dx, sum = _mm256_setzero_ps();
 #pragma GCC unroll 4
-        for (size_t n = 0; n < N; n++) {
-            __m256 decay = avx2_exp2(_mm256_mul_ps(delta, a[n]));
-            h[n] = _mm256_fmadd_ps(decay, h[n], _mm256_mul_ps(dx, _mm256_broadcast_ss(b + n)));
-            sum = _mm256_fmadd_ps(_mm256_broadcast_ss(c + n), h[n], sum);
+            for (size_t n = 0; n < N; n++) {
+                __m256 decay = avx2_exp2(_mm256_mul_ps(delta, a[n]));
+                h[n] = _mm256_fmadd_ps(decay, h[n], _mm256_mul_ps(dx, _mm256_broadcast_ss(b + n)));
+                sum = _mm256_fmadd_ps(_mm256_broadcast_ss(c + n), h[n], sum);
+            }
+            sum = _mm256_mul_ps(_mm256_fmadd_ps(skip, begun[i].x, sum), begun[i].gate);
+            avx2_store(s->y + (t + i) * s->y_stride + d, count, sum);
         }
-        sum = _mm256_mul_ps(_mm256_fmadd_ps(skip, x, sum), avx2_silu(gate));
-        avx2_store(s->y + t * s->y_stride + d, count, sum);
     }
     for (size_t n = 0; n < N; n++)
         avx2_store(s->h + n * s->h_stride + d, count, h[n]);
