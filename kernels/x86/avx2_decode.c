@@ -18,6 +18,7 @@
  * neighbours. */
 #include "kernels/x86/avx2.h"
 #include "kernels/x86/avx2_weights.h"
+#include "kernels/x86/by_type.h"
 
 enum { OUTPUTS = 4, LANES = 8 };
 
@@ -195,40 +196,7 @@ AVX2_INLINE void some_lanes(enum blocks_type type, size_t L, const struct lanes 
 __attribute__((noinline)) static void typed(size_t L, const struct lanes *lanes,
                                             const struct matrix *w, size_t first, size_t count)
 {
-    switch (w->type) {
-    case BLOCKS_F32:
-        some_lanes(BLOCKS_F32, L, lanes, w, first, count);
-        break;
-    case BLOCKS_F16:
-        some_lanes(BLOCKS_F16, L, lanes, w, first, count);
-        break;
-    case BLOCKS_BF16:
-        some_lanes(BLOCKS_BF16, L, lanes, w, first, count);
-        break;
-    case BLOCKS_Q4_0:
-        some_lanes(BLOCKS_Q4_0, L, lanes, w, first, count);
-        break;
-    case BLOCKS_Q5_0:
-        some_lanes(BLOCKS_Q5_0, L, lanes, w, first, count);
-        break;
-    case BLOCKS_Q5_1:
-        some_lanes(BLOCKS_Q5_1, L, lanes, w, first, count);
-        break;
-    case BLOCKS_Q8_0:
-        some_lanes(BLOCKS_Q8_0, L, lanes, w, first, count);
-        break;
-    case BLOCKS_Q4_K:
-        some_lanes(BLOCKS_Q4_K, L, lanes, w, first, count);
-        break;
-    case BLOCKS_Q5_K:
-        some_lanes(BLOCKS_Q5_K, L, lanes, w, first, count);
-        break;
-    case BLOCKS_Q6_K:
-        some_lanes(BLOCKS_Q6_K, L, lanes, w, first, count);
-        break;
-    case BLOCKS_TYPES:
-        break;
-    }
+    WITH_TYPE(w->type, some_lanes, L, lanes, w, first, count);
 }
 
 /* Lays the lanes out as this type wants them, and works up to eight at a time. */

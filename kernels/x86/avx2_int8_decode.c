@@ -12,6 +12,7 @@
 #include "kernels/x86/avx2.h"
 #include "kernels/x86/avx2_int8.h"
 #include "kernels/x86/avx2_weights.h"
+#include "kernels/x86/by_type.h"
 
 enum { OUTPUTS = 4, LANES = 8 };
 
@@ -209,31 +210,7 @@ AVX2_INLINE void all_outputs(enum blocks_type type, size_t L, const struct lanes
 static void typed(size_t L, const struct lanes *lanes, const struct matrix *w, size_t first,
                   size_t count)
 {
-    switch (w->type) {
-    case BLOCKS_Q4_0:
-        all_outputs(BLOCKS_Q4_0, L, lanes, w, first, count);
-        break;
-    case BLOCKS_Q5_0:
-        all_outputs(BLOCKS_Q5_0, L, lanes, w, first, count);
-        break;
-    case BLOCKS_Q5_1:
-        all_outputs(BLOCKS_Q5_1, L, lanes, w, first, count);
-        break;
-    case BLOCKS_Q8_0:
-        all_outputs(BLOCKS_Q8_0, L, lanes, w, first, count);
-        break;
-    case BLOCKS_Q4_K:
-        all_outputs(BLOCKS_Q4_K, L, lanes, w, first, count);
-        break;
-    case BLOCKS_Q5_K:
-        all_outputs(BLOCKS_Q5_K, L, lanes, w, first, count);
-        break;
-    case BLOCKS_Q6_K:
-        all_outputs(BLOCKS_Q6_K, L, lanes, w, first, count);
-        break;
-    default:
-        break;
-    }
+    WITH_BLOCK_TYPE(w->type, all_outputs, L, lanes, w, first, count);
 }
 
 void avx2_int8_decode_matmul(float *y, size_t y_stride, const struct matrix *w, size_t first,

@@ -8,6 +8,7 @@
  * however many rows are beside it and wherever a panel ends. */
 #include "kernels/x86/avx2.h"
 #include "kernels/x86/avx2_weights.h"
+#include "kernels/x86/by_type.h"
 
 enum {
     ROWS = 6,      /* of one register tile */
@@ -55,40 +56,7 @@ AVX2_INLINE void decode(enum blocks_type type, float *out, const unsigned char *
 void avx2_decode_columns(float *out, enum blocks_type type, const unsigned char *row, size_t begin,
                          size_t end)
 {
-    switch (type) {
-    case BLOCKS_F32:
-        decode(BLOCKS_F32, out, row, begin, end);
-        break;
-    case BLOCKS_F16:
-        decode(BLOCKS_F16, out, row, begin, end);
-        break;
-    case BLOCKS_BF16:
-        decode(BLOCKS_BF16, out, row, begin, end);
-        break;
-    case BLOCKS_Q4_0:
-        decode(BLOCKS_Q4_0, out, row, begin, end);
-        break;
-    case BLOCKS_Q5_0:
-        decode(BLOCKS_Q5_0, out, row, begin, end);
-        break;
-    case BLOCKS_Q5_1:
-        decode(BLOCKS_Q5_1, out, row, begin, end);
-        break;
-    case BLOCKS_Q8_0:
-        decode(BLOCKS_Q8_0, out, row, begin, end);
-        break;
-    case BLOCKS_Q4_K:
-        decode(BLOCKS_Q4_K, out, row, begin, end);
-        break;
-    case BLOCKS_Q5_K:
-        decode(BLOCKS_Q5_K, out, row, begin, end);
-        break;
-    case BLOCKS_Q6_K:
-        decode(BLOCKS_Q6_K, out, row, begin, end);
-        break;
-    case BLOCKS_TYPES:
-        break;
-    }
+    WITH_TYPE(type, decode, out, row, begin, end);
 }
 
 /* --- the panel ----------------------------------------------------------------- */

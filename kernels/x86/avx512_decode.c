@@ -10,6 +10,7 @@
 #include "kernels/x86/avx512.h"
 #include "kernels/x86/avx512_math.h"
 #include "kernels/x86/avx512_weights.h"
+#include "kernels/x86/by_type.h"
 
 enum { OUTPUTS = 4, LANES = 8 };
 
@@ -80,40 +81,7 @@ AVX512_INLINE void one_lane_outputs(enum blocks_type type, float *y, const struc
 static void decode_one(float *y, const struct matrix *w, size_t first, size_t count, const float *x,
                        bool add)
 {
-    switch (w->type) {
-    case BLOCKS_F32:
-        one_lane_outputs(BLOCKS_F32, y, w, first, count, x, add);
-        break;
-    case BLOCKS_F16:
-        one_lane_outputs(BLOCKS_F16, y, w, first, count, x, add);
-        break;
-    case BLOCKS_BF16:
-        one_lane_outputs(BLOCKS_BF16, y, w, first, count, x, add);
-        break;
-    case BLOCKS_Q4_0:
-        one_lane_outputs(BLOCKS_Q4_0, y, w, first, count, x, add);
-        break;
-    case BLOCKS_Q5_0:
-        one_lane_outputs(BLOCKS_Q5_0, y, w, first, count, x, add);
-        break;
-    case BLOCKS_Q5_1:
-        one_lane_outputs(BLOCKS_Q5_1, y, w, first, count, x, add);
-        break;
-    case BLOCKS_Q8_0:
-        one_lane_outputs(BLOCKS_Q8_0, y, w, first, count, x, add);
-        break;
-    case BLOCKS_Q4_K:
-        one_lane_outputs(BLOCKS_Q4_K, y, w, first, count, x, add);
-        break;
-    case BLOCKS_Q5_K:
-        one_lane_outputs(BLOCKS_Q5_K, y, w, first, count, x, add);
-        break;
-    case BLOCKS_Q6_K:
-        one_lane_outputs(BLOCKS_Q6_K, y, w, first, count, x, add);
-        break;
-    case BLOCKS_TYPES:
-        break;
-    }
+    WITH_TYPE(w->type, one_lane_outputs, y, w, first, count, x, add);
 }
 
 /* --- several lanes --------------------------------------------------------------- */

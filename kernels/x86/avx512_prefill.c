@@ -13,6 +13,7 @@
 #include "kernels/x86/avx512.h"
 #include "kernels/x86/avx512_math.h"
 #include "kernels/x86/avx512_weights.h"
+#include "kernels/x86/by_type.h"
 
 enum {
     ROWS = 12,  /* of one register tile */
@@ -49,40 +50,7 @@ AVX512_INLINE void decode(enum blocks_type type, float *out, const unsigned char
 void avx512_decode_columns(float *out, enum blocks_type type, const unsigned char *row,
                            size_t begin, size_t end)
 {
-    switch (type) {
-    case BLOCKS_F32:
-        decode(BLOCKS_F32, out, row, begin, end);
-        break;
-    case BLOCKS_F16:
-        decode(BLOCKS_F16, out, row, begin, end);
-        break;
-    case BLOCKS_BF16:
-        decode(BLOCKS_BF16, out, row, begin, end);
-        break;
-    case BLOCKS_Q4_0:
-        decode(BLOCKS_Q4_0, out, row, begin, end);
-        break;
-    case BLOCKS_Q5_0:
-        decode(BLOCKS_Q5_0, out, row, begin, end);
-        break;
-    case BLOCKS_Q5_1:
-        decode(BLOCKS_Q5_1, out, row, begin, end);
-        break;
-    case BLOCKS_Q8_0:
-        decode(BLOCKS_Q8_0, out, row, begin, end);
-        break;
-    case BLOCKS_Q4_K:
-        decode(BLOCKS_Q4_K, out, row, begin, end);
-        break;
-    case BLOCKS_Q5_K:
-        decode(BLOCKS_Q5_K, out, row, begin, end);
-        break;
-    case BLOCKS_Q6_K:
-        decode(BLOCKS_Q6_K, out, row, begin, end);
-        break;
-    case BLOCKS_TYPES:
-        break;
-    }
+    WITH_TYPE(type, decode, out, row, begin, end);
 }
 
 /* --- the panel ----------------------------------------------------------------- */

@@ -6,6 +6,7 @@
  * to bring the 16 integer sums of each vector together in one. */
 #include "kernels/x86/avx512.h"
 #include "kernels/x86/avx512_math.h"
+#include "kernels/x86/by_type.h"
 #include "kernels/x86/vnni_weights.h"
 
 enum { AHEAD = 2048 }; /* bytes; beyond the matrix this is harmless */
@@ -90,31 +91,7 @@ AVX512_INLINE void outputs_of(enum blocks_type type, float *y, const struct matr
 void vnni_decode_row(float *y, const struct matrix *w, size_t first, size_t count,
                      const struct vnni_stretch *x, bool add)
 {
-    switch (w->type) {
-    case BLOCKS_Q4_0:
-        outputs_of(BLOCKS_Q4_0, y, w, first, count, x, add);
-        break;
-    case BLOCKS_Q5_0:
-        outputs_of(BLOCKS_Q5_0, y, w, first, count, x, add);
-        break;
-    case BLOCKS_Q5_1:
-        outputs_of(BLOCKS_Q5_1, y, w, first, count, x, add);
-        break;
-    case BLOCKS_Q8_0:
-        outputs_of(BLOCKS_Q8_0, y, w, first, count, x, add);
-        break;
-    case BLOCKS_Q4_K:
-        outputs_of(BLOCKS_Q4_K, y, w, first, count, x, add);
-        break;
-    case BLOCKS_Q5_K:
-        outputs_of(BLOCKS_Q5_K, y, w, first, count, x, add);
-        break;
-    case BLOCKS_Q6_K:
-        outputs_of(BLOCKS_Q6_K, y, w, first, count, x, add);
-        break;
-    default:
-        break;
-    }
+    WITH_BLOCK_TYPE(w->type, outputs_of, y, w, first, count, x, add);
 }
 
 void vnni_decode_matmul(float *y, size_t y_stride, const struct matrix *w, size_t first,

@@ -13,6 +13,7 @@
  * the operations and in the order of vnni_decode.c: a lane has the bits it has alone. */
 #include "kernels/x86/avx512.h"
 #include "kernels/x86/avx512_math.h"
+#include "kernels/x86/by_type.h"
 #include "kernels/x86/vnni_weights.h"
 
 enum { OUTPUTS = 16, MOST_LANES = KERNELS_PACK_ROWS };
@@ -277,29 +278,5 @@ void vnni_decode_lanes(float *y, size_t y_stride, const struct matrix *w, size_t
 {
     struct work *work = (void *)scratch;
     memset(work, 0, sizeof *work); /* for outputs that do not exist */
-    switch (w->type) {
-    case BLOCKS_Q4_0:
-        some_lanes(BLOCKS_Q4_0, y, y_stride, w, first, count, x, lanes, add, work);
-        break;
-    case BLOCKS_Q5_0:
-        some_lanes(BLOCKS_Q5_0, y, y_stride, w, first, count, x, lanes, add, work);
-        break;
-    case BLOCKS_Q5_1:
-        some_lanes(BLOCKS_Q5_1, y, y_stride, w, first, count, x, lanes, add, work);
-        break;
-    case BLOCKS_Q8_0:
-        some_lanes(BLOCKS_Q8_0, y, y_stride, w, first, count, x, lanes, add, work);
-        break;
-    case BLOCKS_Q4_K:
-        some_lanes(BLOCKS_Q4_K, y, y_stride, w, first, count, x, lanes, add, work);
-        break;
-    case BLOCKS_Q5_K:
-        some_lanes(BLOCKS_Q5_K, y, y_stride, w, first, count, x, lanes, add, work);
-        break;
-    case BLOCKS_Q6_K:
-        some_lanes(BLOCKS_Q6_K, y, y_stride, w, first, count, x, lanes, add, work);
-        break;
-    default:
-        break;
-    }
+    WITH_BLOCK_TYPE(w->type, some_lanes, y, y_stride, w, first, count, x, lanes, add, work);
 }

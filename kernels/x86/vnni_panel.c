@@ -6,6 +6,7 @@
 #include "kernels/x86/avx512_math.h"
 #include "kernels/x86/avx512_weights.h"
 #include "kernels/x86/bf16.h"
+#include "kernels/x86/by_type.h"
 
 enum { STEP = 256 }; /* columns decoded at once */
 
@@ -102,40 +103,7 @@ AVX512_INLINE void decode(enum blocks_type type, uint16_t *out, const unsigned c
 static void decode_columns(uint16_t *out, enum blocks_type type, const unsigned char *row,
                            size_t begin, size_t end)
 {
-    switch (type) {
-    case BLOCKS_F32:
-        decode(BLOCKS_F32, out, row, begin, end);
-        break;
-    case BLOCKS_F16:
-        decode(BLOCKS_F16, out, row, begin, end);
-        break;
-    case BLOCKS_BF16:
-        decode(BLOCKS_BF16, out, row, begin, end);
-        break;
-    case BLOCKS_Q4_0:
-        decode(BLOCKS_Q4_0, out, row, begin, end);
-        break;
-    case BLOCKS_Q5_0:
-        decode(BLOCKS_Q5_0, out, row, begin, end);
-        break;
-    case BLOCKS_Q5_1:
-        decode(BLOCKS_Q5_1, out, row, begin, end);
-        break;
-    case BLOCKS_Q8_0:
-        decode(BLOCKS_Q8_0, out, row, begin, end);
-        break;
-    case BLOCKS_Q4_K:
-        decode(BLOCKS_Q4_K, out, row, begin, end);
-        break;
-    case BLOCKS_Q5_K:
-        decode(BLOCKS_Q5_K, out, row, begin, end);
-        break;
-    case BLOCKS_Q6_K:
-        decode(BLOCKS_Q6_K, out, row, begin, end);
-        break;
-    case BLOCKS_TYPES:
-        break;
-    }
+    WITH_TYPE(type, decode, out, row, begin, end);
 }
 
 /* --- transposing ----------------------------------------------------------------- */
