@@ -64,9 +64,9 @@ AVX2_INLINE void load_scales(enum blocks_type type, const unsigned char *at, siz
         if (type == BLOCKS_Q5_1)
             memcpy(&halves[1][i], at + i * bytes + 2, 2);
     }
-    scales->scale[0] = _mm256_cvtph_ps(avx2_load16((const void *)halves[0]));
+    scales->scale[0] = _mm256_cvtph_ps(x86_load16((const void *)halves[0]));
     if (type == BLOCKS_Q5_1)
-        scales->min = _mm256_cvtph_ps(avx2_load16((const void *)halves[1]));
+        scales->min = _mm256_cvtph_ps(x86_load16((const void *)halves[1]));
 }
 
 /* Both scales of each block, in order. */
@@ -109,14 +109,14 @@ AVX2_INLINE __m256i integers(enum blocks_type type, const unsigned char *at, siz
 AVX2_INLINE __m256 block_of(enum blocks_type type, __m256 sum, __m256i w, __m256 scale,
                             const struct avx2_int8_stretch *x, size_t i)
 {
-    __m256i q = avx2_load32((const void *)x->q[i]), pairs;
+    __m256i q = x86_load32((const void *)x->q[i]), pairs;
     if (type == BLOCKS_Q8_0) /* 2 x 128 x 127 is less than 2^15 */
         pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(q, w));
     else
         pairs = _mm256_maddubs_epi16(w, q);
     __m256i dots = _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
     if (avx2_bias(type))
-        dots = _mm256_sub_epi32(dots, avx2_load32((const void *)x->offset[i]));
+        dots = _mm256_sub_epi32(dots, x86_load32((const void *)x->offset[i]));
     return _mm256_fmadd_ps(_mm256_cvtepi32_ps(dots), scale, sum);
 }
 

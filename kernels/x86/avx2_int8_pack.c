@@ -36,7 +36,7 @@ static float round_block(int8_t q[32], const float *x)
 /* The sums of each four of 32 bytes. */
 AVX2_INLINE __m256i sums_of_fours(const int8_t *q)
 {
-    __m256i pairs = _mm256_maddubs_epi16(_mm256_set1_epi8(1), avx2_load32((const void *)q));
+    __m256i pairs = _mm256_maddubs_epi16(_mm256_set1_epi8(1), x86_load32((const void *)q));
     return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
 }
 

@@ -14,6 +14,7 @@
 
 #include "kernels/blocks.h"
 #include "kernels/x86/avx2_math.h"
+#include "kernels/x86/load.h"
 
 #include <stdbool.h>
 #include <string.h>
@@ -70,23 +71,6 @@ AVX2_INLINE size_t avx2_block_bytes(enum blocks_type type)
     return 0;
 }
 
-AVX2_INLINE float avx2_half(const unsigned char *bytes)
-{
-    unsigned short half;
-    memcpy(&half, bytes, sizeof half);
-    return _cvtsh_ss(half);
-}
-
-AVX2_INLINE __m128i avx2_load16(const unsigned char *bytes)
-{
-    return _mm_loadu_si128((const __m128i *)(const void *)bytes);
-}
-
-AVX2_INLINE __m256i avx2_load32(const unsigned char *bytes)
-{
-    return _mm256_loadu_si256((const __m256i *)(const void *)bytes);
-}
-
 /* --- scales ------------------------------------------------------------------------ */
 
 /* The 6-bit scales and mins of a Q4_K or Q5_K block (see blocks.c for the packing). */
@@ -100,9 +84,9 @@ AVX2_INLINE void avx2_packed_scales(const unsigned char *block, struct avx2_scal
     unsigned min_high = (packed[2] >> 4 & 0x0F0F0F0Fu) | (packed[1] >> 6 & 0x03030303u) << 4;
     __m128i scale = _mm_set_epi32(0, 0, (int)scale_high, (int)scale_low);
     __m128i min = _mm_set_epi32(0, 0, (int)min_high, (int)min_low);
-    _mm256_storeu_ps(scales->scale, _mm256_mul_ps(_mm256_set1_ps(avx2_half(block)),
+    _mm256_storeu_ps(scales->scale, _mm256_mul_ps(_mm256_set1_ps(x86_half(block)),
                                                   _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(scale))));
-    _mm256_storeu_ps(scales->min, _mm256_mul_ps(_mm256_set1_ps(avx2_half(block + 2)),
+    _mm256_storeu_ps(scales->min, _mm256_mul_ps(_mm256_set1_ps(x86_half(block + 2)),
                                                 _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(min))));
 }
 
@@ -115,8 +99,8 @@ AVX2_INLINE void avx2_scales(enum blocks_type type, const unsigned char *block,
         avx2_packed_scales(block, scales);
         return;
     case BLOCKS_Q6_K: {
-        __m128i packed = avx2_load16(block + 192);
-        __m256 d = _mm256_set1_ps(avx2_half(block + 208));
+        __m128i packed = x86_load16(block + 192);
+        __m256 d = _mm256_set1_ps(x86_half(block + 208));
         __m256 low = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(packed));
         __m256 high = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(packed, 8)));
         _mm256_storeu_ps(scales->scale, _mm256_mul_ps(d, low));
@@ -124,13 +108,13 @@ AVX2_INLINE void avx2_scales(enum blocks_type type, const unsigned char *block,
         return;
     }
     case BLOCKS_Q5_1:
-        scales->min[0] = -avx2_half(block + 2);
-        scales->scale[0] = avx2_half(block);
+        scales->min[0] = -x86_half(block + 2);
+        scales->scale[0] = x86_half(block);
         return;
     case BLOCKS_Q4_0:
     case BLOCKS_Q5_0:
     case BLOCKS_Q8_0:
-        scales->scale[0] = avx2_half(block);
+        scales->scale[0] = x86_half(block);
         return;
     default:
         return;
@@ -202,22 +186,20 @@ AVX2_INLINE __m256i avx2_bytes(enum blocks_type type, const unsigned char *block
     const __m256i fifteen = _mm256_set1_epi8(15);
     switch (type) {
     case BLOCKS_Q8_0:
-        return avx2_load32(block + 2);
+        return x86_load32(block + 2);
     case BLOCKS_Q4_0:
-        return _mm256_srlv_epi32(_mm256_broadcastsi128_si256(avx2_load16(block + 2)),
+        return _mm256_srlv_epi32(_mm256_broadcastsi128_si256(x86_load16(block + 2)),
                                  _mm256_setr_epi32(0, 0, 0, 0, 4, 4, 4, 4));
     case BLOCKS_Q5_0:
-        return _mm256_or_si256(avx2_two_nibbles(avx2_load16(block + 6)),
-                               avx2_fifth_bits(block + 2));
+        return _mm256_or_si256(avx2_two_nibbles(x86_load16(block + 6)), avx2_fifth_bits(block + 2));
     case BLOCKS_Q5_1:
-        return _mm256_or_si256(avx2_two_nibbles(avx2_load16(block + 8)),
-                               avx2_fifth_bits(block + 4));
+        return _mm256_or_si256(avx2_two_nibbles(x86_load16(block + 8)), avx2_fifth_bits(block + 4));
     case BLOCKS_Q4_K: {
-        __m256i q = avx2_load32(block + 16 + chunk / 2 * 32);
+        __m256i q = x86_load32(block + 16 + chunk / 2 * 32);
         return chunk % 2 ? _mm256_srli_epi32(q, 4) : q;
     }
     case BLOCKS_Q5_K: {
-        __m256i q = avx2_load32(block + 48 + chunk / 2 * 32), fifth = avx2_load32(block + 16);
+        __m256i q = x86_load32(block + 48 + chunk / 2 * 32), fifth = x86_load32(block + 16);
         fifth = chunk < 4 ? _mm256_slli_epi32(fifth, 4 - chunk)
                           : _mm256_srli_epi32(fifth, chunk < 4 ? 0 : chunk - 4);
         q = _mm256_and_si256(chunk % 2 ? _mm256_srli_epi32(q, 4) : q, fifteen);
@@ -225,8 +207,8 @@ AVX2_INLINE __m256i avx2_bytes(enum blocks_type type, const unsigned char *block
     }
     case BLOCKS_Q6_K: {
         int half = chunk / 4, quarter = chunk % 4;
-        __m256i low = avx2_load32(block + 64 * half + 32 * (quarter % 2));
-        __m256i high = avx2_load32(block + 128 + 32 * half);
+        __m256i low = x86_load32(block + 64 * half + 32 * (quarter % 2));
+        __m256i high = x86_load32(block + 128 + 32 * half);
         low = _mm256_and_si256(quarter < 2 ? low : _mm256_srli_epi32(low, 4), fifteen);
         high = quarter == 0   ? _mm256_slli_epi32(high, 4)
                : quarter == 1 ? _mm256_slli_epi32(high, 2)
@@ -255,7 +237,7 @@ AVX2_INLINE __m256 avx2_plain(enum blocks_type type, const unsigned char *at)
 {
     if (type == BLOCKS_F32)
         return _mm256_loadu_ps((const float *)(const void *)at);
-    __m128i bits = avx2_load16(at);
+    __m128i bits = x86_load16(at);
     if (type == BLOCKS_F16)
         return _mm256_cvtph_ps(bits);
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16));

@@ -14,6 +14,7 @@
 #define TIDEMARK_KERNELS_X86_AVX512_WEIGHTS_H
 
 #include "kernels/blocks.h"
+#include "kernels/x86/load.h"
 
 #include <immintrin.h>
 #include <string.h>
@@ -23,23 +24,6 @@
 struct avx512_scales {
     __m512 scale, min; /* [8] for K types; one value in all lanes for the others */
 };
-
-AVX512_INLINE float avx512_half(const unsigned char *bytes)
-{
-    unsigned short half;
-    memcpy(&half, bytes, sizeof half);
-    return _cvtsh_ss(half);
-}
-
-AVX512_INLINE __m128i avx512_load16(const unsigned char *bytes)
-{
-    return _mm_loadu_si128((const __m128i *)(const void *)bytes);
-}
-
-AVX512_INLINE __m256i avx512_load32(const unsigned char *bytes)
-{
-    return _mm256_loadu_si256((const __m256i *)(const void *)bytes);
-}
 
 /* Lane i of v in all lanes. */
 AVX512_INLINE __m512 avx512_broadcast(__m512 v, int i)
@@ -57,7 +41,7 @@ AVX512_INLINE void avx512_packed_scales(const unsigned char *block, struct avx51
     const __m512i down = _mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 4, 4, 4);
     const __m512i kept =
         _mm512_setr_epi32(63, 63, 63, 63, 15, 15, 15, 15, 63, 63, 63, 63, 15, 15, 15, 15);
-    __m128i packed = avx512_load16(block);
+    __m128i packed = x86_load16(block);
     __m512i a = _mm512_cvtepu8_epi32(_mm_shuffle_epi8(packed, low));
     __m512i b = _mm512_cvtepu8_epi32(_mm_shuffle_epi8(packed, high));
     a = _mm512_and_si512(_mm512_srlv_epi32(a, down), kept);
@@ -79,17 +63,17 @@ AVX512_INLINE void avx512_scales(enum blocks_type type, const unsigned char *blo
         return;
     case BLOCKS_Q6_K: /* 16 scales, one for each 16 weights */
         scales->scale =
-            _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(avx512_load16(block + 192))),
-                          _mm512_set1_ps(avx512_half(block + 208)));
+            _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(x86_load16(block + 192))),
+                          _mm512_set1_ps(x86_half(block + 208)));
         return;
     case BLOCKS_Q5_1:
-        scales->min = _mm512_set1_ps(avx512_half(block + 2));
-        scales->scale = _mm512_set1_ps(avx512_half(block));
+        scales->min = _mm512_set1_ps(x86_half(block + 2));
+        scales->scale = _mm512_set1_ps(x86_half(block));
         return;
     case BLOCKS_Q4_0:
     case BLOCKS_Q5_0:
     case BLOCKS_Q8_0:
-        scales->scale = _mm512_set1_ps(avx512_half(block));
+        scales->scale = _mm512_set1_ps(x86_half(block));
         return;
     default:
         return;
@@ -119,7 +103,7 @@ AVX512_INLINE __m512 avx512_iota(float start)
 AVX512_INLINE void avx512_q4_0(const unsigned char *block, const struct avx512_scales *scales,
                                __m512 *w0, __m512 *w1)
 {
-    __m128i bytes = avx512_load16(block + 2);
+    __m128i bytes = x86_load16(block + 2);
     __m512 table = _mm512_mul_ps(scales->scale, avx512_iota(-8));
     __m512i q = _mm512_cvtepu8_epi32(bytes);
     *w0 = _mm512_permutexvar_ps(q, table);
@@ -132,7 +116,7 @@ AVX512_INLINE void avx512_q5(const unsigned char *high, const unsigned char *nib
 {
     unsigned bits;
     memcpy(&bits, high, sizeof bits);
-    __m512i q = _mm512_cvtepu8_epi32(avx512_load16(nibbles));
+    __m512i q = _mm512_cvtepu8_epi32(x86_load16(nibbles));
     __m512i sixteen = _mm512_set1_epi32(16);
     __m512i q0 = _mm512_and_si512(q, _mm512_set1_epi32(15)), q1 = _mm512_srli_epi32(q, 4);
     q0 = _mm512_mask_add_epi32(q0, (__mmask16)bits, q0, sixteen);
@@ -144,8 +128,8 @@ AVX512_INLINE void avx512_q5(const unsigned char *high, const unsigned char *nib
 AVX512_INLINE void avx512_q8_0(const unsigned char *block, const struct avx512_scales *scales,
                                __m512 *w0, __m512 *w1)
 {
-    __m512 q0 = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(avx512_load16(block + 2)));
-    __m512 q1 = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(avx512_load16(block + 18)));
+    __m512 q0 = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(x86_load16(block + 2)));
+    __m512 q1 = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(x86_load16(block + 18)));
     *w0 = _mm512_mul_ps(scales->scale, q0);
     *w1 = _mm512_mul_ps(scales->scale, q1);
 }
@@ -157,15 +141,14 @@ AVX512_INLINE void avx512_q4_k(const unsigned char *block, int chunk,
     __m512 table =
         _mm512_sub_ps(_mm512_mul_ps(avx512_broadcast(scales->scale, chunk), avx512_iota(0)),
                       avx512_broadcast(scales->min, chunk));
-    avx512_nibbles(table, avx512_load16(q), avx512_load16(q + 16), chunk % 2, w0, w1);
+    avx512_nibbles(table, x86_load16(q), x86_load16(q + 16), chunk % 2, w0, w1);
 }
 
 AVX512_INLINE void avx512_q5_k(const unsigned char *block, int chunk,
                                const struct avx512_scales *scales, __m512 *w0, __m512 *w1)
 {
-    __m256i q = avx512_load32(block + 48 + chunk / 2 * 32);
-    __m256i fifth =
-        _mm256_and_si256(avx512_load32(block + 16), _mm256_set1_epi8((char)(1 << chunk)));
+    __m256i q = x86_load32(block + 48 + chunk / 2 * 32);
+    __m256i fifth = _mm256_and_si256(x86_load32(block + 16), _mm256_set1_epi8((char)(1 << chunk)));
     __mmask32 set = _mm256_test_epi8_mask(fifth, fifth);
     q = _mm256_and_si256(chunk % 2 ? _mm256_srli_epi16(q, 4) : q, _mm256_set1_epi8(15));
     q = _mm256_mask_add_epi8(q, set, q, _mm256_set1_epi8(16));
@@ -181,8 +164,8 @@ AVX512_INLINE void avx512_q6_k(const unsigned char *block, int chunk,
                                const struct avx512_scales *scales, __m512 *w0, __m512 *w1)
 {
     int half = chunk / 4, quarter = chunk % 4;
-    __m256i low = avx512_load32(block + 64 * half + 32 * (quarter % 2));
-    __m256i high = avx512_load32(block + 128 + 32 * half);
+    __m256i low = x86_load32(block + 64 * half + 32 * (quarter % 2));
+    __m256i high = x86_load32(block + 128 + 32 * half);
     low = _mm256_and_si256(quarter < 2 ? low : _mm256_srli_epi16(low, 4), _mm256_set1_epi8(15));
     high = _mm256_and_si256(_mm256_srl_epi16(high, _mm_cvtsi32_si128(2 * quarter)),
                             _mm256_set1_epi8(3));
@@ -210,12 +193,12 @@ AVX512_INLINE void avx512_chunk(enum blocks_type type, const unsigned char *bloc
         *w1 = _mm512_loadu_ps(block + 64);
         return;
     case BLOCKS_F16:
-        *w0 = _mm512_cvtph_ps(avx512_load32(block));
-        *w1 = _mm512_cvtph_ps(avx512_load32(block + 32));
+        *w0 = _mm512_cvtph_ps(x86_load32(block));
+        *w1 = _mm512_cvtph_ps(x86_load32(block + 32));
         return;
     case BLOCKS_BF16:
-        *w0 = avx512_bf16(avx512_load32(block));
-        *w1 = avx512_bf16(avx512_load32(block + 32));
+        *w0 = avx512_bf16(x86_load32(block));
+        *w1 = avx512_bf16(x86_load32(block + 32));
         return;
     case BLOCKS_Q4_0:
         avx512_q4_0(block, scales, w0, w1);

@@ -13,6 +13,7 @@
  * the operations and in the order of vnni_decode.c: a lane has the bits it has alone. */
 #include "kernels/x86/avx512.h"
 #include "kernels/x86/avx512_math.h"
+#include "kernels/x86/avx512_transpose.h"
 #include "kernels/x86/by_type.h"
 #include "kernels/x86/vnni_weights.h"
 
@@ -79,28 +80,6 @@ void vnni_pack_lanes(void *packed, enum blocks_type type, const float *x, size_t
 
 /* --- weights --------------------------------------------------------------------- */
 
-/* Four dwords from each of rows i, i + 4, i + 8 and i + 12. */
-AVX512_INLINE __m512i four_rows(const unsigned char *rows, size_t row_bytes, size_t i)
-{
-    __m512i v = _mm512_castsi128_si512(avx512_load16(rows + i * row_bytes));
-    v = _mm512_inserti32x4(v, avx512_load16(rows + (i + 4) * row_bytes), 1);
-    v = _mm512_inserti32x4(v, avx512_load16(rows + (i + 8) * row_bytes), 2);
-    return _mm512_inserti32x4(v, avx512_load16(rows + (i + 12) * row_bytes), 3);
-}
-
-/* Four dwords of each of 16 rows become four vectors, a row in each lane. */
-AVX512_INLINE void transpose(__m512i out[4], const unsigned char *rows, size_t row_bytes)
-{
-    __m512i v0 = four_rows(rows, row_bytes, 0), v1 = four_rows(rows, row_bytes, 1);
-    __m512i v2 = four_rows(rows, row_bytes, 2), v3 = four_rows(rows, row_bytes, 3);
-    __m512i t0 = _mm512_unpacklo_epi32(v0, v1), t1 = _mm512_unpackhi_epi32(v0, v1);
-    __m512i t2 = _mm512_unpacklo_epi32(v2, v3), t3 = _mm512_unpackhi_epi32(v2, v3);
-    out[0] = _mm512_unpacklo_epi64(t0, t2);
-    out[1] = _mm512_unpackhi_epi64(t0, t2);
-    out[2] = _mm512_unpacklo_epi64(t1, t3);
-    out[3] = _mm512_unpackhi_epi64(t1, t3);
-}
-
 /* Where the first and the last 16 columns of a group lie in an unpacked stretch. */
 AVX512_INLINE size_t place(enum blocks_type type, size_t group, size_t half)
 {
@@ -136,7 +115,7 @@ AVX512_INLINE void unpack(enum blocks_type type, struct work *work, const unsign
 #pragma GCC unroll 4
     for (size_t i = 0; i < VNNI_SLOTS; i += 4) {
         __m512i slots[4];
-        transpose(slots, (const unsigned char *)&work->scales[0][i], sizeof work->scales[0]);
+        avx512_transpose(slots, (const unsigned char *)&work->scales[0][i], sizeof work->scales[0]);
 #pragma GCC unroll 4
         for (size_t slot = 0; slot < 4; slot++)
             _mm512_store_si512((void *)work->of_slot[i + slot], slots[slot]);
@@ -165,7 +144,7 @@ AVX512_INLINE void dots(enum blocks_type type, const size_t L, __m512i sum[],
     for (size_t half = 0; half < columns / 16; half++) {
         const int8_t *q = x->q + columns * group + 16 * half;
         __m512i w[4];
-        transpose(w, &work->weights[0][place(type, group, half)], sizeof work->weights[0]);
+        avx512_transpose(w, &work->weights[0][place(type, group, half)], sizeof work->weights[0]);
 #pragma GCC unroll 4
         for (size_t i = 0; i < 4; i++)
 #pragma GCC unroll 16

@@ -4,6 +4,7 @@
  * and then transposed in pairs of columns. Weights are rounded from the float values
  * that blocks_to_float() gives. */
 #include "kernels/x86/avx512_math.h"
+#include "kernels/x86/avx512_transpose.h"
 #include "kernels/x86/avx512_weights.h"
 #include "kernels/x86/bf16.h"
 #include "kernels/x86/by_type.h"
@@ -62,7 +63,7 @@ AVX512_INLINE void q4_k(uint16_t *out, const unsigned char *block)
 #pragma GCC unroll 4
     for (int p = 0; p < 4; p++) {
         __m512i table = q4_k_table(&scales, p);
-        __m512i q = _mm512_cvtepu8_epi16(avx512_load32(block + 16 + 32 * p));
+        __m512i q = _mm512_cvtepu8_epi16(x86_load32(block + 16 + 32 * p));
         __m512i low = _mm512_and_si512(q, _mm512_set1_epi16(15));
         __m512i high = _mm512_or_si512(_mm512_srli_epi16(q, 4), _mm512_set1_epi16(16));
         _mm512_storeu_si512(out + 64 * p, _mm512_permutexvar_epi16(low, table));
@@ -108,28 +109,16 @@ static void decode_columns(uint16_t *out, enum blocks_type type, const unsigned 
 
 /* --- transposing ----------------------------------------------------------------- */
 
-/* Four dwords from each of rows i, i + 4, i + 8 and i + 12. */
-AVX512_INLINE __m512i four_rows(const uint16_t *rows, size_t i)
-{
-    __m512i v = _mm512_castsi128_si512(_mm_loadu_si128((const void *)(rows + i * STEP)));
-    v = _mm512_inserti32x4(v, _mm_loadu_si128((const void *)(rows + (i + 4) * STEP)), 1);
-    v = _mm512_inserti32x4(v, _mm_loadu_si128((const void *)(rows + (i + 8) * STEP)), 2);
-    return _mm512_inserti32x4(v, _mm_loadu_si128((const void *)(rows + (i + 12) * STEP)), 3);
-}
-
 /* 16 rows of 32 columns become 16 rows of pairs of columns. */
 static void transpose(uint16_t *tile, const uint16_t *rows)
 {
 #pragma GCC unroll 4
     for (size_t q = 0; q < 4; q++, tile += BF16_TILE / 4) {
-        __m512i v0 = four_rows(rows + 8 * q, 0), v1 = four_rows(rows + 8 * q, 1);
-        __m512i v2 = four_rows(rows + 8 * q, 2), v3 = four_rows(rows + 8 * q, 3);
-        __m512i t0 = _mm512_unpacklo_epi32(v0, v1), t1 = _mm512_unpackhi_epi32(v0, v1);
-        __m512i t2 = _mm512_unpacklo_epi32(v2, v3), t3 = _mm512_unpackhi_epi32(v2, v3);
-        _mm512_storeu_si512(tile, _mm512_unpacklo_epi64(t0, t2));
-        _mm512_storeu_si512(tile + 32, _mm512_unpackhi_epi64(t0, t2));
-        _mm512_storeu_si512(tile + 64, _mm512_unpacklo_epi64(t1, t3));
-        _mm512_storeu_si512(tile + 96, _mm512_unpackhi_epi64(t1, t3));
+        __m512i pairs[4];
+        avx512_transpose(pairs, (const void *)(rows + 8 * q), STEP * sizeof *rows);
+#pragma GCC unroll 4
+        for (size_t i = 0; i < 4; i++)
+            _mm512_storeu_si512(tile + 32 * i, pairs[i]);
     }
 }
 

@@ -90,7 +90,7 @@ AVX512_INLINE __m512i vnni_high_bits(__m512i q, __m512i bits, int mask, int left
 
 AVX512_INLINE void vnni_q5_k(const unsigned char *block, __m512i z[4])
 {
-    __m512i fifth = _mm512_broadcast_i64x4(avx512_load32(block + 16));
+    __m512i fifth = _mm512_broadcast_i64x4(x86_load32(block + 16));
     vnni_split(block + 48, &z[0], &z[1]);
     vnni_split(block + 112, &z[2], &z[3]);
     z[0] = vnni_high_bits(z[0], fifth, 16, 4, 2);
@@ -105,7 +105,7 @@ AVX512_INLINE void vnni_q6_k(const unsigned char *block, __m512i z[4])
     vnni_split(block + 64, &z[2], &z[3]);
 #pragma GCC unroll 2
     for (int half = 0; half < 2; half++) {
-        __m512i high = _mm512_broadcast_i64x4(avx512_load32(block + 128 + 32 * half));
+        __m512i high = _mm512_broadcast_i64x4(x86_load32(block + 128 + 32 * half));
         z[2 * half] = vnni_high_bits(z[2 * half], high, 48, 4, 2);
         z[2 * half + 1] = vnni_high_bits(z[2 * half + 1], high, 48, 0, -2);
     }
@@ -115,8 +115,8 @@ AVX512_INLINE void vnni_q8_0(const unsigned char *block, __m512i z[4])
 {
 #pragma GCC unroll 4
     for (int i = 0; i < 4; i++) {
-        __m512i q = _mm512_castsi256_si512(avx512_load32(block + 68 * i + 2));
-        q = _mm512_inserti64x4(q, avx512_load32(block + 68 * i + 36), 1);
+        __m512i q = _mm512_castsi256_si512(x86_load32(block + 68 * i + 2));
+        q = _mm512_inserti64x4(q, x86_load32(block + 68 * i + 36), 1);
         z[i] = _mm512_xor_si512(q, _mm512_set1_epi8((char)-128));
     }
 }
@@ -126,10 +126,10 @@ AVX512_INLINE void vnni_nibbles(enum blocks_type type, const unsigned char *bloc
                                 __m512i *first, __m512i *last)
 {
     const size_t at = size - 16;
-    __m512i q = _mm512_castsi128_si512(avx512_load16(block + at));
-    q = _mm512_inserti32x4(q, avx512_load16(block + size + at), 1);
-    q = _mm512_inserti32x4(q, avx512_load16(block + 2 * size + at), 2);
-    q = _mm512_inserti32x4(q, avx512_load16(block + 3 * size + at), 3);
+    __m512i q = _mm512_castsi128_si512(x86_load16(block + at));
+    q = _mm512_inserti32x4(q, x86_load16(block + size + at), 1);
+    q = _mm512_inserti32x4(q, x86_load16(block + 2 * size + at), 2);
+    q = _mm512_inserti32x4(q, x86_load16(block + 3 * size + at), 3);
     *first = _mm512_and_si512(q, _mm512_set1_epi8(15));
     *last = _mm512_and_si512(_mm512_srli_epi16(q, 4), _mm512_set1_epi8(15));
     if (type == BLOCKS_Q4_0)
@@ -176,7 +176,7 @@ AVX512_INLINE __m512 vnni_scales_k(const unsigned char *block)
     const __m512i down = _mm512_setr_epi32(0, 0, 0, 0, 0, 0, 4, 4, 0, 0, 0, 0, 0, 0, 4, 4);
     const __m512i kept =
         _mm512_setr_epi32(63, 63, 15, 15, 63, 63, 15, 15, 63, 63, 15, 15, 63, 63, 15, 15);
-    __m128i packed = avx512_load16(block);
+    __m128i packed = x86_load16(block);
     __m512i a = _mm512_cvtepu8_epi32(_mm_shuffle_epi8(packed, low));
     __m512i b = _mm512_cvtepu8_epi32(_mm_shuffle_epi8(packed, high));
     a = _mm512_and_si512(_mm512_srlv_epi32(a, down), kept);
@@ -190,9 +190,9 @@ AVX512_INLINE __m512 vnni_scales_k(const unsigned char *block)
 AVX512_INLINE __m512 vnni_scales_q6_k(const unsigned char *block)
 {
     const __m128i order = _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-    __m128i scales = _mm_shuffle_epi8(avx512_load16(block + 192), order);
+    __m128i scales = _mm_shuffle_epi8(x86_load16(block + 192), order);
     return _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(scales)),
-                         _mm512_set1_ps(avx512_half(block + 208)));
+                         _mm512_set1_ps(x86_half(block + 208)));
 }
 
 AVX512_INLINE uint64_t vnni_bits(const unsigned char *bytes, size_t size)

@@ -1,0 +1,30 @@
+/* avx512_transpose.h: 16 rows that lie in memory become vectors with a row in each lane.
+ * Private to kernels/. */
+#ifndef TIDEMARK_KERNELS_X86_AVX512_TRANSPOSE_H
+#define TIDEMARK_KERNELS_X86_AVX512_TRANSPOSE_H
+
+#include "kernels/x86/avx512_weights.h"
+
+/* Four dwords from each of rows i, i + 4, i + 8 and i + 12. */
+AVX512_INLINE __m512i avx512_four_rows(const unsigned char *rows, size_t row_bytes, size_t i)
+{
+    __m512i v = _mm512_castsi128_si512(x86_load16(rows + i * row_bytes));
+    v = _mm512_inserti32x4(v, x86_load16(rows + (i + 4) * row_bytes), 1);
+    v = _mm512_inserti32x4(v, x86_load16(rows + (i + 8) * row_bytes), 2);
+    return _mm512_inserti32x4(v, x86_load16(rows + (i + 12) * row_bytes), 3);
+}
+
+/* Four dwords of each of 16 rows become four vectors, a row in each lane. */
+AVX512_INLINE void avx512_transpose(__m512i out[4], const unsigned char *rows, size_t row_bytes)
+{
+    __m512i v0 = avx512_four_rows(rows, row_bytes, 0), v1 = avx512_four_rows(rows, row_bytes, 1);
+    __m512i v2 = avx512_four_rows(rows, row_bytes, 2), v3 = avx512_four_rows(rows, row_bytes, 3);
+    __m512i t0 = _mm512_unpacklo_epi32(v0, v1), t1 = _mm512_unpackhi_epi32(v0, v1);
+    __m512i t2 = _mm512_unpacklo_epi32(v2, v3), t3 = _mm512_unpackhi_epi32(v2, v3);
+    out[0] = _mm512_unpacklo_epi64(t0, t2);
+    out[1] = _mm512_unpackhi_epi64(t0, t2);
+    out[2] = _mm512_unpacklo_epi64(t1, t3);
+    out[3] = _mm512_unpackhi_epi64(t1, t3);
+}
+
+#endif
