@@ -389,12 +389,12 @@ static bool keep_models(const struct restoring *restoring, struct error *error)
                       error);
 }
 
-/* states.db refers to documents and questions by number: none is given to another. */
+/* states.db refers to documents and questions by number: none is given to another. In a
+ * transaction of its own: of the comparison before there may be one that could not be undone. */
 static bool keep_numbers(const struct restoring *restoring, struct error *error)
 {
-    bool own;
-    return db_enter(restoring->copy, &own, error) &&
-           db_leave(restoring->copy, own,
+    return db_begin(restoring->copy, error) &&
+           db_leave(restoring->copy, true,
                     keep_numbers_of(restoring, "document", error) &&
                         keep_numbers_of(restoring, "question", error) &&
                         keep_models(restoring, error),
