@@ -7,17 +7,23 @@
 
 /* --- warps that compute ----------------------------------------------------------------- */
 
+/* Sums that a thread carries for a tile. */
+__host__ __device__ constexpr int sums_of(int lanes)
+{
+    return lanes < FEW ? 4 : lanes / 2;
+}
+
 /* What the computing threads carry along. */
 template <int LANES> struct token_run_state {
     const struct token_model &model;
     const token_work &w;
     token_shared<LANES> &shared;
     token_ring ring;
-    uint8_t *activations;
+    uint8_t *activations, *records; /* of few lanes; of the product at hand */
     float *parts;
     struct stash stash;
     struct late_stores late;
-    uint32_t pitch, lanes;
+    uint32_t pitch, x_records, lanes;
     uint32_t turn, piece, parity; /* of the ring, of the pieces, of the parts' two halves */
     struct device_layer_shape s;
     const struct token_layer *layer;
@@ -44,7 +50,7 @@ __device__ __forceinline__ void slice(float *acc, const token_run_state<LANES> &
         ring_wait(&c.ring.full[turn % FULLS], turn / FULLS & 1);
 #pragma unroll 1
         for (; unit < end; unit += slices) {
-            fragment_records records = {c.activations + unit * RECORD, c.pitch, c.lanes};
+            fragment_records records = {c.records + unit * RECORD, c.pitch, c.lanes};
             uint32_t piece = 0;
             if (many) {
                 const uint32_t number = c.piece + unit;
@@ -54,9 +60,12 @@ __device__ __forceinline__ void slice(float *acc, const token_run_state<LANES> &
             }
             const uint32_t within = unit & ((1u << shift) - 1);
             if constexpr (plain) {
-                fragment_plain<LANES / 8>(acc, from + within * 512, row_pitch(shift), records);
+                fragment_plain<(LANES + 7) / 8>(acc, from + within * 512, row_pitch(shift),
+                                                records);
+            } else if constexpr (LANES == ONE) {
+                acc[0] = fragment<TYPE>{from + within * bytes}.one(acc[0], records.base);
             } else {
-                constexpr int at_once = many ? 4 : 1;
+                constexpr int at_once = !many ? 1 : fragment<TYPE>::integers ? 4 : 2;
                 const fragment<TYPE> f = {from + within * bytes};
 #pragma unroll
                 for (uint32_t n = 0; n < LANES / 4; n += at_once)
@@ -116,12 +125,23 @@ __device__ __forceinline__ void place_of(uint32_t i, bool plain, uint32_t &n, ui
     row = g + (plain ? i / 2 : i) % 2 * 8;
 }
 
+/* One lane: every warp's sums [WARPS][16] to shared memory. */
+__device__ __forceinline__ void put_parts(float *parts, const float acc[sums_of(ONE)], bool plain)
+{
+    const uint32_t lane = threadIdx.x % 32, t = lane % 4;
+    float *to = parts + threadIdx.x / 32 * 16 + lane / 4;
+    if (plain ? t == 0 : t < 2)
+        to[plain ? 0 : t * 8] = acc[0];
+    if (plain && t == 0)
+        to[8] = acc[2];
+}
+
 /* Few lanes: every warp's sums [WARPS][16][lanes] to shared memory. */
-__device__ __forceinline__ void put_parts(float *parts, const float acc[FEW / 2], bool plain,
+__device__ __forceinline__ void put_parts(float *parts, const float acc[sums_of(FEW)], bool plain,
                                           uint32_t lanes)
 {
 #pragma unroll
-    for (uint32_t i = 0; i < FEW / 2; i++) {
+    for (uint32_t i = 0; i < sums_of(FEW); i++) {
         uint32_t n, row;
         place_of(i, plain, n, row);
         if (n < lanes)
@@ -153,7 +173,7 @@ __device__ __forceinline__ __nv_bfloat16 *record_at(uint8_t *records, uint32_t n
 template <int LANES> struct results {
     const float *parts;
     uint32_t slices, rows, inverse; /* 2^32 / rows, rounded up */
-    uint32_t item, half, lanes, outputs;
+    uint32_t tile, lanes, outputs;    /* the first row's tile of the matrix */
     bool stashed; /* the thread's first result is what the stash is for */
 
     /* Result i is row r of the round and lane n. */
@@ -165,7 +185,7 @@ template <int LANES> struct results {
     /* The matrix's row. */
     __device__ __forceinline__ uint32_t row(uint32_t r) const
     {
-        return tile_of(half, item + r / 16) * 16 + r % 16;
+        return tile * 16 + r;
     }
 
     /* The slices in order. */
@@ -232,7 +252,8 @@ __device__ __forceinline__ uint32_t scan_row(uint32_t i)
     return i / 32 * 8 + i % 8;
 }
 
-__device__ __forceinline__ void finish_dt(token_run_state<FEW> &c, const results<FEW> &p)
+template <int LANES>
+__device__ __forceinline__ void finish_dt(token_run_state<LANES> &c, const results<LANES> &p)
 {
     const uint32_t each = p.rows * 4, total = each * p.lanes, quarter = threadIdx.x / 8 % 4;
     for (uint32_t i = threadIdx.x; i < total; i += THREADS) { /* whole warps */
@@ -318,7 +339,7 @@ template <int LANES>
 __device__ __forceinline__ void finish(token_run_state<LANES> &c, const results<LANES> &p,
                                        uint32_t stage, uint32_t cut)
 {
-    if (stage == STAGE_IN)
+    if (stage == STAGE_IN || stage == STAGE_GATE || stage == STAGE_GATE_REST)
         finish_in(c, p);
     else if (stage == STAGE_DT)
         finish_dt(c, p);

@@ -30,6 +30,23 @@ __device__ __forceinline__ void fragment_mma_bytes(int c[4], const uint32_t a[4]
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b.x), "r"(b.y), "r"(0));
 }
 
+/* The same, added to what is there. */
+__device__ __forceinline__ void fragment_add_bytes(int c[4], const uint32_t a[4], uint2 b)
+{
+    asm("mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 "
+        "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+        : "+r"(c[0]), "+r"(c[1]), "+r"(c[2]), "+r"(c[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b.x), "r"(b.y));
+}
+
+__device__ __forceinline__ void fragment_add_half(int c[4], uint32_t a0, uint32_t a1, uint32_t b)
+{
+    asm("mma.sync.aligned.m16n8k16.row.col.s32.s8.s8.s32 "
+        "{%0, %1, %2, %3}, {%4, %5}, {%6}, {%0, %1, %2, %3};"
+        : "+r"(c[0]), "+r"(c[1]), "+r"(c[2]), "+r"(c[3])
+        : "r"(a0), "r"(a1), "r"(b));
+}
+
 __device__ __forceinline__ void fragment_mma_half(int c[4], uint32_t a0, uint32_t a1, uint32_t b)
 {
     asm("mma.sync.aligned.m16n8k16.row.col.s32.s8.s8.s32 "
@@ -55,6 +72,8 @@ struct fragment_records {
  * columns 4t .. 4t + 3 and 16 + 4t .. 19 + 4t of each chunk of 32. */
 template <int TYPE> struct fragment {
     using layout = packed<TYPE>;
+    /* Whether a unit's sum is made of integers, whose order does not matter. */
+    static constexpr bool integers = layout::k || layout::six;
     const uint8_t *tile;
 
     /* A pair of chunks as bytes for the tensor cores. */
@@ -139,18 +158,7 @@ template <int TYPE> struct fragment {
     __device__ __forceinline__ void read(pair_of_chunks<PRODUCTS> &p, int pair,
                                          const uint8_t *const *b, const uint8_t *const *mine) const
     {
-        const uint32_t lane = threadIdx.x % 32;
-        if constexpr (layout::bytes) {
-            p.quants[0] = ((const uint4 *)tile)[2 * pair * 32 + lane];
-            p.quants[1] = ((const uint4 *)tile)[(2 * pair + 1) * 32 + lane];
-        } else {
-            p.quants[0] = ((const uint4 *)tile)[pair * 32 + lane];
-        }
-        if constexpr (layout::five)
-            p.high.x = p.high.y = ((const uint32_t *)(tile + layout::quants))[lane * 4 + pair];
-        if constexpr (layout::six)
-            p.high =
-                ((const uint2 *)(tile + layout::quants))[(pair / 2 * 32 + lane) * 2 + pair % 2];
+        read_quants(p.quants, p.high, pair);
         p.scale[0] = scales(0, pair);
         p.scale[1] = scales(1, pair);
 #pragma unroll
@@ -171,7 +179,7 @@ template <int TYPE> struct fragment {
         const uint32_t lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
         const uint8_t *b[PRODUCTS], *mine[PRODUCTS];
         int all[PRODUCTS][4] = {}, least[PRODUCTS][2] = {};
-        float sum[PRODUCTS][2] = {};
+        float sum[PRODUCTS][2], part[integers ? 1 : PRODUCTS][4][2];
         pair_of_chunks<PRODUCTS> next;
 #pragma unroll
         for (int n = 0; n < PRODUCTS; n++) {
@@ -179,26 +187,29 @@ template <int TYPE> struct fragment {
             mine[n] = records.of(4 * (n0 + n) + t);
         }
         read(next, 0, b, mine);
-#pragma unroll 2
-        for (int pair = 0; pair < 4; pair++) {
-            const pair_of_chunks<PRODUCTS> p = next;
-            if (pair < 3)
-                read(next, pair + 1, b, mine);
-            uint32_t a[2][4];
-            unpack(a, p.quants, p.high);
+#pragma unroll 1
+        for (int set = 0; set < 2; set++)
 #pragma unroll
-            for (int n = 0; n < PRODUCTS; n++)
+            for (int half = 0; half < 2; half++) {
+                const pair_of_chunks<PRODUCTS> p = next;
+                if (set + half < 2)
+                    read(next, 2 * set + half + 1, b, mine);
+                uint32_t a[2][4];
+                unpack(a, p.quants, p.high);
 #pragma unroll
-                for (int c = 0; c < 2; c++) {
-                    const int chunk = c ? p.sums[n].y : p.sums[n].x;
-                    if constexpr (layout::k)
-                        add_k(all[n], least[n], a[c], p.x[n][c], p.scale, chunk, c);
-                    else if constexpr (layout::six)
-                        add_six(all[n], a[c], p.x[n][c], p.scale, c);
-                    else
-                        add_blocks(sum[n], a[c], p.x[n][c], p.scale, chunk, c);
-                }
-        }
+                for (int n = 0; n < PRODUCTS; n++)
+#pragma unroll
+                    for (int c = 0; c < 2; c++) {
+                        const int chunk = c ? p.sums[n].y : p.sums[n].x;
+                        if constexpr (layout::k)
+                            add_k(all[n], least[n], a[c], p.x[n][c], p.scale, chunk, c);
+                        else if constexpr (layout::six)
+                            add_six(all[n], a[c], p.x[n][c], p.scale, c);
+                        else
+                            add_block(part[n][half * 2 + c], set == 0, a[c], p.x[n][c], p.scale,
+                                      chunk, c);
+                    }
+            }
 #pragma unroll
         for (int n = 0; n < PRODUCTS; n++) {
             const float x_scale = *(const float *)(mine[n] + RECORD_SCALE);
@@ -213,7 +224,9 @@ template <int TYPE> struct fragment {
                     sum[n][i] = __fmul_rn(__fmul_rn(packed_half(whole(i)), unit()),
                                           joined(all[n][2 * i], all[n][2 * i + 1]));
                 else
-                    sum[n][i] = __fmul_rn(unit(), sum[n][i]);
+                    sum[n][i] = __fmul_rn(
+                        unit(), __fadd_rn(__fadd_rn(part[n][0][i], part[n][1][i]),
+                                          __fadd_rn(part[n][2][i], part[n][3][i])));
                 acc[2 * n + i] = __fmaf_rn(x_scale, sum[n][i], acc[2 * n + i]);
             }
         }
@@ -252,23 +265,164 @@ template <int TYPE> struct fragment {
         }
     }
 
-    __device__ static __forceinline__ void add_blocks(float sum[2], const uint32_t a[4], uint2 x,
-                                                      const uint2 scale[2], int chunk, int second)
+    /* Chunks c and c + 4 share a part. */
+    __device__ static __forceinline__ void add_block(float part[2], bool first, const uint32_t a[4],
+                                                     uint2 x, const uint2 scale[2], int chunk,
+                                                     int second)
     {
-        int part[4];
-        fragment_mma_bytes(part, a, x);
+        int product[4];
+        fragment_mma_bytes(product, a, x);
 #pragma unroll
         for (int i = 0; i < 2; i++) {
-            const float q = (float)(part[2 * i] * 256 + part[2 * i + 1]);
-            if constexpr (TYPE == BLOCKS_Q5_1) {
-                const uint32_t word = second ? scale[i].y : scale[i].x;
-                sum[i] = __fmaf_rn(packed_half(word & 0xFFFF), q, sum[i]);
-                sum[i] = __fmaf_rn(packed_half(word >> 16), (float)chunk, sum[i]);
-            } else {
-                const uint32_t word = scale[i].x >> second * 16;
-                sum[i] = __fmaf_rn(packed_half(word & 0xFFFF), q, sum[i]);
+            const uint32_t words = TYPE != BLOCKS_Q5_1 ? scale[i].x >> second * 16
+                                   : second            ? scale[i].y
+                                                       : scale[i].x;
+            part[i] = with_block(part[i], first, words, product[2 * i], product[2 * i + 1], chunk);
+        }
+    }
+
+    /* Scale (and minimum, `words`' upper half) of a chunk times its sums. */
+    __device__ static __forceinline__ float with_block(float part, bool first, uint32_t words,
+                                                       int high, int low, int chunk)
+    {
+        const float d = packed_half(words & 0xFFFF), q = (float)(high * 256 + low);
+        part = first ? __fmul_rn(d, q) : __fmaf_rn(d, q, part);
+        return TYPE == BLOCKS_Q5_1 ? __fmaf_rn(packed_half(words >> 16), (float)chunk, part) : part;
+    }
+
+    /* --- one lane ------------------------------------------------------------------------- */
+
+    /* A product's eight columns would be one lane's high and low bytes and six of nothing.
+     * So columns 2j and 2j + 1 get them for every fourth chunk alone, where the others get
+     * zeros, and four chunks (groups of 16 columns with Q6_K) go into one set of sums:
+     * thread t gets chunk t's of rows g and g + 8, and each is scaled once by somebody. */
+    static constexpr int sets = layout::six ? 4 : 2;
+
+    /* x of chunk or group 4 `set` + g / 2. */
+    __device__ __forceinline__ void read_one(uint2 x[sets], const uint8_t *record) const
+    {
+        const uint32_t lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
+        const uint8_t *from = record + g % 2 * RECORD_LOW + t * 8;
+#pragma unroll
+        for (int set = 0; set < sets; set++)
+            if constexpr (layout::six)
+                x[set].x = *(const uint32_t *)(from + (2 * set + g / 4) * 32 + g / 2 % 2 * 4);
+            else
+                x[set] = *(const uint2 *)(from + (4 * set + g / 2) * 32);
+    }
+
+    __device__ __forceinline__ void read_quants(uint4 *quants, uint2 &high, int pair) const
+    {
+        const uint32_t lane = threadIdx.x % 32;
+        if constexpr (layout::bytes) {
+            quants[0] = ((const uint4 *)tile)[2 * pair * 32 + lane];
+            quants[1] = ((const uint4 *)tile)[(2 * pair + 1) * 32 + lane];
+        } else {
+            quants[0] = ((const uint4 *)tile)[pair * 32 + lane];
+        }
+        if constexpr (layout::five)
+            high.x = high.y = ((const uint32_t *)(tile + layout::quants))[lane * 4 + pair];
+        if constexpr (layout::six)
+            high = ((const uint2 *)(tile + layout::quants))[(pair / 2 * 32 + lane) * 2 + pair % 2];
+    }
+
+    __device__ static __forceinline__ int added(int a, int b)
+    {
+        return a + b;
+    }
+    __device__ static __forceinline__ float added(float a, float b)
+    {
+        return __fadd_rn(a, b);
+    }
+
+    /* Thread t's numbers of rows g and g + 8 become, in thread t, the four threads' sum of
+     * row g + 8 (t % 2), as (0 + 1) + (2 + 3). */
+    template <typename T> __device__ static __forceinline__ T across(const T mine[2])
+    {
+        const bool odd = threadIdx.x % 2;
+        const T keep = odd ? mine[1] : mine[0], give = odd ? mine[0] : mine[1];
+        const T pair = added(keep, __shfl_xor_sync(0xFFFFFFFFu, give, 1));
+        return added(pair, __shfl_xor_sync(0xFFFFFFFFu, pair, 2));
+    }
+
+    /* acc + row g + 8 (t % 2) times the lane, with multiply()'s bits. */
+    __device__ __forceinline__ float one(float acc, const uint8_t *record) const
+    {
+        const uint32_t lane = threadIdx.x % 32, g = lane / 4, t = lane % 4, slot = g / 2;
+        int c[sets][4] = {};
+        uint2 x[sets];
+        read_one(x, record);
+#pragma unroll
+        for (int pair = 0; pair < 4; pair++) {
+            uint4 quants[layout::bytes ? 2 : 1];
+            uint2 high;
+            uint32_t a[2][4];
+            read_quants(quants, high, pair);
+            unpack(a, quants, high);
+#pragma unroll
+            for (int i = 0; i < 2; i++) {
+                const uint2 from = x[layout::six ? pair : pair / 2];
+                if constexpr (layout::six) {
+                    fragment_add_half(c[pair], a[i][0], a[i][1], slot == 2 * i ? from.x : 0);
+                    fragment_add_half(c[pair], a[i][2], a[i][3], slot == 2 * i + 1 ? from.x : 0);
+                } else {
+                    const bool mine = slot == pair % 2 * 2 + i;
+                    fragment_add_bytes(c[pair / 2], a[i],
+                                       make_uint2(mine ? from.x : 0, mine ? from.y : 0));
+                }
             }
         }
+        const float x_scale = *(const float *)(record + RECORD_SCALE);
+        const int *sums = (const int *)(record + RECORD_SUMS);
+        if constexpr (integers) {
+            return __fmaf_rn(x_scale, whole_one(c, sums + t, t % 2), acc);
+        } else {
+            float part[2];
+#pragma unroll
+            for (int i = 0; i < 2; i++)
+#pragma unroll
+                for (int set = 0; set < sets; set++)
+                    part[i] = with_block(part[i], set == 0, scales_one(i, 4 * set + t),
+                                         c[set][2 * i], c[set][2 * i + 1],
+                                         TYPE == BLOCKS_Q5_1 ? sums[4 * set + t] : 0);
+            return __fmaf_rn(x_scale, __fmul_rn(unit(), across(part)), acc);
+        }
+    }
+
+    /* Scale (and minimum) of row g + 8 i in a chunk or group. */
+    __device__ __forceinline__ uint32_t scales_one(int i, uint32_t chunk) const
+    {
+        const uint8_t *s = tile + layout::scales;
+        const uint32_t row = threadIdx.x % 32 / 4 + 8 * i;
+        if constexpr (TYPE == BLOCKS_Q5_1)
+            return ((const uint32_t *)s)[row * 8 + chunk];
+        else if constexpr (layout::six)
+            return (uint32_t)(int)((const int8_t *)s)[row * 16 + chunk];
+        else
+            return ((const uint16_t *)s)[row * 8 + chunk];
+    }
+
+    /* A K type's sum of a unit, but for the activations' scale; `sums` from the thread's own
+     * chunk on. */
+    __device__ __forceinline__ float whole_one(const int c[sets][4], const int *sums, int row) const
+    {
+        int high[2] = {}, low[2] = {}, least[2] = {};
+#pragma unroll
+        for (int i = 0; i < 2; i++)
+#pragma unroll
+            for (int set = 0; set < sets; set++) {
+                const uint32_t word = scales_one(i, 4 * set + threadIdx.x % 4);
+                const int scale = layout::six ? (int)word : (int)(word & 255);
+                high[i] += scale * c[set][2 * i];
+                low[i] += scale * c[set][2 * i + 1];
+                if constexpr (layout::k)
+                    least[i] += (int)(word >> 8) * sums[4 * set];
+            }
+        const float all = joined(across(high), across(low));
+        if constexpr (layout::six)
+            return __fmul_rn(__fmul_rn(packed_half(whole(row)), unit()), all);
+        return __fsub_rn(__fmul_rn(packed_half(whole(row) & 0xFFFF), all),
+                         __fmul_rn(packed_half(whole(row) >> 16), (float)across(least)));
     }
 };
 

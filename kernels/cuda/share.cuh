@@ -7,9 +7,22 @@
 #include "kernels/cuda/ring.cuh"
 #include "kernels/cuda/stages.cuh"
 
-enum stage { STAGE_IN, STAGE_X, STAGE_DT, STAGE_OUT, STAGE_LOGITS, STAGES };
+/* A layer's products in their order; then the logits. The gates, which are the second half of
+ * `in`, are wanted only in the scan: they are made where the grid would be waited for. */
+enum stage {
+    STAGE_IN,
+    STAGE_GATE,
+    STAGE_X,
+    STAGE_GATE_REST,
+    STAGE_DT,
+    STAGE_OUT,
+    STAGE_LOGITS,
+    STAGES,
+    STAGES_OF_LAYER = STAGE_LOGITS
+};
 
 enum {
+    ONE = 1,    /* lane, for which products use the tensor cores' columns otherwise */
     FEW = 8,    /* lanes whose activations a block keeps */
     PIECES = 3, /* of 256 columns of all lanes */
     PIECE = TOKEN_LANES * RECORD,
@@ -23,13 +36,14 @@ enum {
     MOST_LAYERS = 128,
 };
 
-/* How the blocks share one of the five products. An item is a tile of rows; of X a tile's
- * `cut` units of columns, all tiles of the first cut before those of the next. */
+/* How the blocks share one of the products. An item is a tile of rows; of X a tile's `cut`
+ * units of columns, all tiles of the first cut before those of the next. */
 struct product_shape {
-    uint32_t outputs, tiles, units; /* rows; tiles of 16; units of 256 columns */
-    uint32_t cut, cuts, each;       /* units of an item, items of a tile, items of a block */
+    uint32_t outputs, tiles, units; /* rows of the matrix; tiles of 16; units of 256 columns */
+    uint32_t base;                  /* the matrix's tile that is item 0 */
+    uint32_t cut, cuts;             /* units of an item, items of a tile */
+    uint32_t each, pitch, offset;   /* a block's items, and where they begin: block * pitch + */
     uint32_t slice_shift;           /* warps that share an item, as a power of 2 */
-    uint32_t half;                  /* tiles: odd items are of the second half; 0: in order */
 };
 
 struct token_work {
@@ -43,7 +57,7 @@ struct token_work {
 
 /* Where things lie in a block's shared memory. */
 struct token_places {
-    uint32_t activations, pitch, parts, stash, matrices, ring;
+    uint32_t activations, pitch, x_records, parts, stash, matrices, ring;
     uint32_t slots, slot_bytes, inverse, plain_shift, bytes;
 };
 
@@ -81,7 +95,7 @@ __device__ __forceinline__ block_share share_of(const product_shape &p, bool is_
     /* The last blocks often have no rows of other products. */
     const uint32_t block = is_x ? gridDim.x - 1 - blockIdx.x : blockIdx.x;
     block_share s;
-    s.first = block * p.each;
+    s.first = block * p.pitch + p.offset;
     s.count = s.first >= items ? 0 : min(p.each, items - s.first);
     s.group = is_x ? 1 : WARPS >> p.slice_shift;
     return s;
@@ -100,10 +114,17 @@ __device__ __forceinline__ round_share round_of(const product_shape &p, const bl
     return r;
 }
 
-/* The tile of an item. */
-__device__ __forceinline__ uint32_t tile_of(uint32_t half, uint32_t item)
+/* A step is a stage of a layer, or the last one. */
+__device__ __forceinline__ uint32_t stage_of(uint32_t step, uint32_t steps)
 {
-    return half == 0 ? item : item / 2 + (item % 2 ? half : 0);
+    return step + 1 == steps ? (uint32_t)STAGE_LOGITS : step % STAGES_OF_LAYER;
+}
+
+/* Of a list of a layer's four matrices after the other's. */
+__device__ __forceinline__ uint32_t matrix_of(uint32_t step, uint32_t stage)
+{
+    const uint32_t which = stage == STAGE_X ? 1 : stage == STAGE_DT ? 2 : stage == STAGE_OUT ? 3 : 0;
+    return step / STAGES_OF_LAYER * 4 + which;
 }
 
 template <int TYPE> struct tile_bytes {
@@ -173,10 +194,10 @@ __device__ void fetch_weights(const token_work &w, const token_ring &ring,
     const uint64_t policy = ring_passing_policy();
     uint32_t turn = 0, slot = 0, phase = 1;
     for (uint32_t step = 0; step < steps; step++) {
-        const uint32_t stage = step + 1 == steps ? (uint32_t)STAGE_LOGITS : step % 4;
+        const uint32_t stage = stage_of(step, steps);
         const product_shape &p = w.shapes[stage];
         const block_share s = shares[stage];
-        const shared_matrix m = matrices[step];
+        const shared_matrix m = matrices[matrix_of(step, stage)];
         const bool plain = m.type == FRAGMENT_PLAIN;
         const uint32_t bytes = tile_bytes_of(m.type);
         const uint32_t shift = turn_shift<LANES>(plain, bytes, ring.plain_shift);
@@ -202,7 +223,7 @@ __device__ void fetch_weights(const token_work &w, const token_ring &ring,
                     __syncwarp();
                     if (lane < (plain ? 16 : 1))
                         ring_copy_passing(ring.slots + slot * ring.slot_bytes + to,
-                                          from + (size_t)tile_of(p.half, r.item + t) * tile_stride,
+                                          from + (size_t)(p.base + r.item + t) * tile_stride,
                                           units * (plain ? 512 : bytes), full, policy);
                     if (++slot == ring.turns.slots) {
                         slot = 0;
@@ -223,10 +244,10 @@ __device__ void fetch_records(const token_work &w, uint8_t *pieces, uint64_t *fu
     const ring_turns turns = {PIECES, (uint32_t)(((1ull << 32) + PIECES - 1) / PIECES)};
     uint32_t turn = 0, rounds = 0;
     for (uint32_t step = 0; step < steps; step++) {
-        const uint32_t stage = step + 1 == steps ? (uint32_t)STAGE_LOGITS : step % 4;
+        const uint32_t stage = stage_of(step, steps);
         const product_shape &p = w.shapes[stage];
         const block_share s = shares[stage];
-        const bool integers = matrices[step].type != FRAGMENT_PLAIN;
+        const bool integers = matrices[matrix_of(step, stage)].type != FRAGMENT_PLAIN;
         const uint8_t *from = stage == STAGE_DT    ? w.dt
                               : stage == STAGE_X   ? integers ? w.integers : w.xc
                               : stage == STAGE_OUT ? integers ? w.integers : w.y

@@ -4,10 +4,13 @@
  * else has to hide behind it. One block sits on each multiprocessor for the whole token. A
  * layer is four stages with a barrier over the grid after each:
  *
- *   IN    norm, `in`; from a block's own rows at once the convolution and SiLU
+ *   IN    norm, the channels' half of `in`, convolution and SiLU
  *   X     `x`, cut over rows and K, in parts
  *   DT    the parts' sum, norms of dt, B, C; `dt`; from a block's own channels the scan
  *   OUT   `out`, added to the residual
+ *
+ * The other half of `in`, the gates, is made in two pieces between arriving at the first two
+ * barriers and waiting there, so that these cost next to nothing.
  *
  * Weights depend on nothing. So a warp of each block does nothing but copy the block's
  * share of them into a ring in shared memory, in the order of use, through all stages and
@@ -82,7 +85,7 @@ __device__ __forceinline__ void stash_for(const token_run_state<LANES> &c, uint3
         return;
     const uint32_t n = c.lanes == 1 ? 0 : i / each, at = i - n * each;
     const uint32_t r = stage == STAGE_DT ? scan_row(at) : at;
-    const uint32_t row = tile_of(p.half, s.first + r / 16) * 16 + r % 16;
+    const uint32_t row = (p.base + s.first) * 16 + r;
     const float *state = c.shared.states[n] + c.s.layer_offset;
     if (stage == STAGE_OUT && row < p.outputs)
         c.stash.fetch(0, c.w.x + (size_t)n * c.w.embedding_stride + row);
@@ -144,6 +147,8 @@ __device__ __forceinline__ void prepare(const token_run_state<LANES> &c, uint32_
     constexpr bool many = LANES > FEW;
     const token_work &w = c.w;
     const uint32_t units = w.shapes[stage].units, step = many ? gridDim.x : 1;
+    if (stage == STAGE_GATE || stage == STAGE_GATE_REST) /* as for the channels */
+        return;
     if (stage == STAGE_IN || stage == STAGE_LOGITS) {
         const float *weight = stage == STAGE_IN ? c.layer->norm : c.model.output_norm;
         for (uint32_t n = many ? blockIdx.x : 0; n < c.lanes; n += step) {
@@ -188,7 +193,9 @@ __device__ __forceinline__ void product(token_run_state<LANES> &c, uint32_t stag
     const uint32_t slices = 1u << p.slice_shift, first = warp & (slices - 1);
     const bool plain = type == FRAGMENT_PLAIN;
     const uint32_t shift = turn_shift<LANES>(plain, tile_bytes_of(type), c.ring.plain_shift);
-    if (!many && stage != STAGE_X)
+    const bool gates = stage == STAGE_GATE || stage == STAGE_GATE_REST;
+    c.records = c.activations + (stage == STAGE_X ? c.x_records : 0);
+    if (!many && stage != STAGE_X && !gates)
         block_wait(); /* for the activations */
     for (uint32_t at = 0; at < s.count; at += s.group) {
         const round_share r = round_of(p, s, at);
@@ -197,12 +204,12 @@ __device__ __forceinline__ void product(token_run_state<LANES> &c, uint32_t stag
         if (!many && stage == STAGE_X) {
             if (at > 0)
                 block_wait();
-            load_records(c.activations, c.pitch, c.w.xc, r.begin, r.units, c.lanes, !plain);
+            load_records(c.records, c.pitch, c.w.xc, r.begin, r.units, c.lanes, !plain);
             block_wait();
         }
-        float acc[LANES / 2];
+        float acc[sums_of(LANES)];
 #pragma unroll
-        for (int i = 0; i < LANES / 2; i++)
+        for (int i = 0; i < sums_of(LANES); i++)
             acc[i] = 0;
         if (tile < r.tiles)
             slice_by_type(acc, c, type, r, tile, first, slices);
@@ -220,13 +227,15 @@ __device__ __forceinline__ void product(token_run_state<LANES> &c, uint32_t stag
         } else {
             c.parity ^= 1;
             parts += c.parity * WARPS * 16 * c.lanes;
-            put_parts(parts, acc, plain, c.lanes);
+            if constexpr (LANES == ONE)
+                put_parts(parts, acc, plain);
+            else
+                put_parts(parts, acc, plain, c.lanes);
             block_wait();
         }
         const uint32_t rows = r.tiles * 16;
-        const results<LANES> out = {parts,  slices, rows,    c.lanes == 1 ? 0 : ~0u / rows + 1,
-                                    r.item, p.half, c.lanes, p.outputs,
-                                    at == 0};
+        const results<LANES> out = {parts,           slices,  rows,      c.lanes == 1 ? 0 : ~0u / rows + 1,
+                                    p.base + r.item, c.lanes, p.outputs, at == 0 && !gates};
         finish(c, out, stage, r.cut);
         if (many) {
             asm volatile("fence.proxy.async;" ::: "memory");
@@ -273,31 +282,36 @@ __device__ __forceinline__ void compute(token_run_state<LANES> &c, const shared_
     enter_layer(c, 0);
     stash_for(c, STAGE_IN, false);
     for (uint32_t step = 0; step < steps; step++) {
-        const uint32_t index = step / 4;
-        const uint32_t stage = step + 1 == steps ? (uint32_t)STAGE_LOGITS : step % 4;
-        const uint32_t type = matrices[step].type;
+        const uint32_t index = step / STAGES_OF_LAYER, stage = stage_of(step, steps);
+        const uint32_t type = matrices[matrix_of(step, stage)].type;
+        const bool gates = stage == STAGE_GATE || stage == STAGE_GATE_REST;
 
+        if (step > 0 && !gates)
+            grid_wait(c.w.barrier, target);
         prepare(c, stage, type != FRAGMENT_PLAIN, target);
         product(c, stage, type);
         stash_wait(); /* where there were no rows, too */
         if (stage == STAGE_LOGITS)
             break;
-        grid_arrive(c.w.barrier, many);
+        if (!gates)
+            grid_arrive(c.w.barrier, many);
         /* While others are on their way. */
         c.late.flush(c.s.inner);
         if (stage == STAGE_IN) {
             stash_for(c, STAGE_DT, false);
             load_layer(c.shared, c.model, index + 1);
         } else if (stage == STAGE_X) {
-            stash_for(c, STAGE_DT, true);
             fetch_norm(c, index + 1);
+        } else if (stage == STAGE_GATE_REST) {
+            if (!many)
+                block_wait(); /* for the gates */
+            stash_for(c, STAGE_DT, true);
         } else if (stage == STAGE_DT) {
             stash_for(c, STAGE_OUT, false);
-        } else if (index + 1 < c.model.layer_count) {
+        } else if (stage == STAGE_OUT && index + 1 < c.model.layer_count) {
             enter_layer(c, index + 1);
             stash_for(c, STAGE_IN, false);
         }
-        grid_wait(c.w.barrier, target);
     }
 
     grid_leave(c.w.barrier);
@@ -311,10 +325,10 @@ __device__ __forceinline__ void list_matrices(shared_matrix *to, const struct to
         const struct device_matrix *m = &model.output;
         if (i < model.layer_count * 4) {
             const struct token_layer *layer = &model.layers[i / 4];
-            m = i % 4 == STAGE_IN   ? &layer->in
-                : i % 4 == STAGE_X  ? &layer->x
-                : i % 4 == STAGE_DT ? &layer->dt
-                                    : &layer->out;
+            m = i % 4 == 0   ? &layer->in
+                : i % 4 == 1 ? &layer->x
+                : i % 4 == 2 ? &layer->dt
+                             : &layer->out;
         }
         to[i].data = (const uint8_t *)m->data;
         to[i].type = m->form == DEVICE_PACKED ? (uint32_t)m->type : (uint32_t)FRAGMENT_PLAIN;
@@ -335,7 +349,7 @@ __global__ void __launch_bounds__(token_threads<LANES>::value, 1)
     extern __shared__ __align__(128) uint8_t memory[];
     token_shared<LANES> &shared = *(token_shared<LANES> *)memory;
     shared_matrix *matrices = (shared_matrix *)(memory + places.matrices);
-    const uint32_t steps = model.layer_count * 4 + 1;
+    const uint32_t steps = model.layer_count * STAGES_OF_LAYER + 1;
     const token_ring ring = {memory + places.ring,           shared.full,       shared.empty,
                              {places.slots, places.inverse}, places.slot_bytes, places.plain_shift};
 
@@ -371,11 +385,13 @@ __global__ void __launch_bounds__(token_threads<LANES>::value, 1)
                                     shared,
                                     ring,
                                     memory + places.activations,
+                                    NULL,
                                     (float *)(memory + places.parts),
                                     {stash},
                                     {LANES <= FEW},
                                     places.pitch,
-                                    lanes,
+                                    places.x_records,
+                                    LANES == ONE ? 1 : lanes,
                                     0,
                                     0,
                                     0,
@@ -425,17 +441,27 @@ static struct product_shape shape_of(uint32_t outputs, uint32_t columns, uint32_
     p.tiles = divided_up(outputs, 16);
     p.units = p.cut = divided_up(columns, 256);
     p.cuts = 1;
-    p.each = divided_up(p.tiles, blocks);
+    p.each = p.pitch = divided_up(p.tiles, blocks);
     p.slice_shift = slice_shift_of(p.each < WARPS ? p.each : WARPS, p.units);
     return p;
 }
 
-/* `in` makes channels and gates, which cost different work: blocks get both alike. */
-static struct product_shape shape_of_in(uint32_t inner, uint32_t columns, uint32_t blocks)
+/* `in` makes channels and gates, in three pieces; in one where a tile has rows of both. A
+ * block's gates are those of its channels. */
+static void shapes_of_in(struct product_shape shapes[STAGES], uint32_t inner, uint32_t columns,
+                         uint32_t blocks)
 {
-    struct product_shape p = shape_of(2 * inner, columns, blocks);
-    p.half = p.tiles % 2 == 0 ? p.tiles / 2 : 0;
-    return p;
+    struct product_shape p = shape_of(inner % 16 ? 2 * inner : inner, columns, blocks);
+    const uint32_t each = p.each, half = inner % 16 ? 0 : (each + 1) / 2;
+    p.outputs = 2 * inner;
+    shapes[STAGE_IN] = shapes[STAGE_GATE] = shapes[STAGE_GATE_REST] = p;
+    for (int i = 0; i < 2; i++) {
+        struct product_shape *gate = &shapes[i ? STAGE_GATE_REST : STAGE_GATE];
+        gate->base = p.tiles;
+        gate->each = inner % 16 ? 0 : i ? each - half : half;
+        gate->offset = i ? half : 0;
+        gate->slice_shift = slice_shift_of(gate->each, p.units);
+    }
 }
 
 /* `x` has few rows: all blocks get some of them, and some of the columns. */
@@ -444,7 +470,7 @@ static struct product_shape shape_of_x(uint32_t outputs, uint32_t columns, uint3
     struct product_shape p = shape_of(outputs, columns, blocks);
     p.cut = power_from(divided_up(p.units, p.tiles < blocks ? blocks / p.tiles : 1));
     p.cuts = divided_up(p.units, p.cut);
-    p.each = divided_up(p.tiles * p.cuts, blocks);
+    p.each = p.pitch = divided_up(p.tiles * p.cuts, blocks);
     p.slice_shift = slice_shift_of(1, p.cut);
     return p;
 }
@@ -460,7 +486,7 @@ static size_t lay_out(struct token *t, uint8_t *base)
         used += (bytes + 255) / 256 * 256;
         return (void *)at;
     };
-    w->shapes[STAGE_IN] = shape_of_in(inner, m->embedding, blocks);
+    shapes_of_in(w->shapes, inner, m->embedding, blocks);
     w->shapes[STAGE_X] = shape_of_x(m->shape.rank + 2 * m->shape.states, inner, blocks);
     w->shapes[STAGE_DT] = shape_of(inner, m->shape.rank, blocks);
     w->shapes[STAGE_OUT] = shape_of(m->embedding, inner, blocks);
@@ -500,6 +526,10 @@ static bool place(struct token_places *p, const struct token *t, uint32_t lanes)
     for (int i = 0; i < STAGES; i++)
         if (t->work.shapes[i].cut > units)
             units = t->work.shapes[i].cut;
+    /* `x`'s lie behind `in`'s. */
+    p->x_records = few ? t->work.shapes[STAGE_IN].units * RECORD : 0;
+    if (t->work.shapes[STAGE_IN].units + t->work.shapes[STAGE_X].cut > units)
+        units = t->work.shapes[STAGE_IN].units + t->work.shapes[STAGE_X].cut;
     p->pitch = few ? units * RECORD + (units % 2 ? 0 : 64) : RECORD;
     p->activations = take(few ? (size_t)lanes * p->pitch : (size_t)PIECES * PIECE);
     if (few) {
@@ -600,6 +630,7 @@ struct token *token_new(const struct token_model *model, char why[256])
     } else {
         size_t bytes = lay_out(t, NULL);
         if (model->layer_count > MOST_LAYERS || model->shape.states > 16 || !size_slots(t) ||
+            !fits<ONE>(t) ||
             !fits<FEW>(t) || !fits<TOKEN_LANES>(t)) {
             snprintf(why, 256, "the model does not fit the kernel");
         } else if (cudaMalloc(&t->memory, bytes) == cudaSuccess &&
@@ -630,15 +661,16 @@ cudaError_t token_run(struct token *t, const struct token_lanes *lanes, uint32_t
                       cudaStream_t stream)
 {
     struct token_places places;
-    const bool few = count <= FEW;
+    const void *kernel = count == ONE   ? (const void *)token_kernel<ONE>
+                         : count <= FEW ? (const void *)token_kernel<FEW>
+                                        : (const void *)token_kernel<TOKEN_LANES>;
+    const int threads =
+        count <= FEW ? token_threads<FEW>::value : token_threads<TOKEN_LANES>::value;
     if (!place(&places, t, count))
         return cudaErrorInvalidValue;
     device_embed(t->work.x, t->work.embedding_stride, &t->model.embedding_matrix, lanes->tokens,
                  count, stream);
     void *arguments[] = {&t->model, &t->work, &places, &lanes, &count};
     return cudaLaunchCooperativeKernel(
-        few ? (const void *)token_kernel<FEW> : (const void *)token_kernel<TOKEN_LANES>,
-        dim3((uint32_t)t->blocks),
-        dim3((uint32_t)(few ? token_threads<FEW>::value : token_threads<TOKEN_LANES>::value)),
-        arguments, places.bytes, stream);
+        kernel, dim3((uint32_t)t->blocks), dim3((uint32_t)threads), arguments, places.bytes, stream);
 }
