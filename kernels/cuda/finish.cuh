@@ -222,10 +222,15 @@ __device__ __forceinline__ void finish_in(token_run_state<LANES> &c, const resul
                 continue;
             const float *tail =
                 c.shared.states[n] + c.s.layer_offset + (size_t)c.s.states * inner + row;
-            if (p.from_stash(i))
-                conv_take(numbers[b], c.stash, c.s);
-            else
+            if constexpr (LANES > FEW) {
                 conv_load(numbers[b], tail, *c.layer, row, c.s);
+            } else {
+                if (!p.from_stash(i)) {
+                    conv_fetch(c.stash, tail, *c.layer, row, c.s);
+                    stash_wait();
+                }
+                conv_take(numbers[b], c.stash, c.s);
+            }
         }
 #pragma unroll
         for (uint32_t b = 0; b < batch; b++) {
@@ -261,15 +266,13 @@ __device__ __forceinline__ void finish_dt(token_run_state<LANES> &c, const resul
         float *h = c.shared.states[n] + c.s.layer_offset, sum = 0, z = 0;
         scan_numbers numbers = {};
         if (d < p.outputs) {
-            const __nv_bfloat16 *xc = record_at(c.w.xc, n, d);
-            const float *gate = c.w.z + (size_t)n * c.w.inner_stride + d;
-            if (p.from_stash(i)) {
-                scan_take(numbers, z, c.stash, d, c.s);
-            } else {
-                scan_load(numbers, h, *c.layer, d, quarter, c.s);
-                numbers.x = math_load(xc);
-                z = __ldcg(gate);
+            if (!p.from_stash(i)) {
+                scan_fetch(c.stash, h, *c.layer, d, quarter, c.s);
+                scan_fetch_made(c.stash, record_at(c.w.xc, n, d),
+                                c.w.z + (size_t)n * c.w.inner_stride + d);
+                stash_wait();
             }
+            scan_take(numbers, z, c.stash, d, c.s);
             const float delta = math_softplus(__fadd_rn(p.sum(r, n), numbers.bias));
             sum = scan_step(numbers, h, c.shared.bc[n], delta, __fmul_rn(delta, numbers.x), d,
                             quarter, c.late, c.s);

@@ -67,12 +67,12 @@ __device__ __forceinline__ void record_integers(uint8_t *record, uint4 values)
         *(float *)(record + RECORD_SCALE) = scale;
 }
 
-__device__ __forceinline__ void record_store(uint8_t *record, uint4 values, bool integers)
+/* A record of BF16 becomes one of integers, by one warp. */
+__device__ __forceinline__ void record_convert(uint8_t *record)
 {
-    if (integers)
-        record_integers(record, values);
-    else
-        ((uint4 *)record)[threadIdx.x % 32] = values;
+    const uint4 values = ((const uint4 *)record)[threadIdx.x % 32];
+    __syncwarp();
+    record_integers(record, values);
 }
 
 #endif

@@ -58,7 +58,7 @@ struct token_work {
 /* Where things lie in a block's shared memory. */
 struct token_places {
     uint32_t activations, pitch, x_records, parts, stash, matrices, ring;
-    uint32_t slots, slot_bytes, inverse, plain_shift, bytes;
+    uint32_t slots, slot_bytes, inverse, plain_shift, ahead, bytes;
 };
 
 struct block_share {
@@ -183,6 +183,7 @@ struct token_ring {
     uint64_t *full, *empty;
     struct ring_turns turns;
     uint32_t slot_bytes, plain_shift;
+    uint32_t ahead; /* turns on their way at once */
 };
 
 template <int LANES>
@@ -215,6 +216,9 @@ __device__ void fetch_weights(const token_work &w, const token_ring &ring,
                 for (uint32_t t = 0; t < r.tiles; t++, turn++) {
                     uint64_t *full = &ring.full[turn % FULLS];
                     ring_wait(&ring.empty[slot], phase);
+                    if (turn >= ring.ahead)
+                        ring_wait(&ring.full[(turn - ring.ahead) % FULLS],
+                                  (turn - ring.ahead) / FULLS & 1);
                     if (lane == 0) {
                         ring_expect(full, units * bytes);
                         if (idle > 0) /* warps that have nothing to read there */

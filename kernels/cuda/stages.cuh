@@ -28,36 +28,35 @@ __device__ __forceinline__ float block_sum(float x, float *scratch)
     return x;
 }
 
-__device__ __forceinline__ uint4 packed_row(const float x[8])
+/* A thread's eight columns of a record, as BF16. */
+__device__ __forceinline__ void put_row(uint8_t *record, const float x[8])
 {
     __nv_bfloat162 pair[4];
 #pragma unroll
     for (int i = 0; i < 4; i++)
         pair[i] = __floats2bfloat162_rn(x[2 * i], x[2 * i + 1]);
-    return *(const uint4 *)pair;
+    ((uint4 *)record)[threadIdx.x % 32] = *(const uint4 *)pair;
 }
 
 /* --- norm -------------------------------------------------------------------------------- */
 
-/* Eight numbers from `at` on, 0 from `size` on; past the SM's own cache. */
+/* Eight numbers from `at` on, 0 from `size` on, which is a multiple of 8; past the SM's own
+ * cache. */
 __device__ __forceinline__ void load_eight(float out[8], const float *x, uint32_t at, uint32_t size)
 {
-    if (at + 8 <= size && size % 4 == 0) {
-        const float4 a = __ldcg((const float4 *)(x + at)), b = __ldcg((const float4 *)(x + at + 4));
-        out[0] = a.x, out[1] = a.y, out[2] = a.z, out[3] = a.w;
-        out[4] = b.x, out[5] = b.y, out[6] = b.z, out[7] = b.w;
-        return;
-    }
-#pragma unroll
-    for (uint32_t i = 0; i < 8; i++)
-        out[i] = at + i < size ? __ldcg(x + at + i) : 0.0f;
+    const float4 none = {0, 0, 0, 0};
+    const bool there = at < size;
+    const float4 a = there ? __ldcg((const float4 *)(x + at)) : none;
+    const float4 b = there ? __ldcg((const float4 *)(x + at + 4)) : none;
+    out[0] = a.x, out[1] = a.y, out[2] = a.z, out[3] = a.w;
+    out[4] = b.x, out[5] = b.y, out[6] = b.z, out[7] = b.w;
 }
 
 /* records [units], `pitch` bytes apart, = x normalized and weighted, by all computing threads. What
  * they hold of it is on its way at once: here counts how often memory is waited for. */
-__device__ __forceinline__ void normalize(uint8_t *records, uint32_t pitch, bool integers,
-                                          const float *x, const float *weight, float epsilon,
-                                          uint32_t size, uint32_t units, float *scratch)
+__device__ __forceinline__ void normalize(uint8_t *records, uint32_t pitch, const float *x,
+                                          const float *weight, float epsilon, uint32_t size,
+                                          uint32_t units, float *scratch)
 {
     enum { HELD = 2 };
     const uint32_t first = threadIdx.x * 8, stride = THREADS * 8;
@@ -88,7 +87,7 @@ __device__ __forceinline__ void normalize(uint8_t *records, uint32_t pitch, bool
 #pragma unroll
         for (int i = 0; i < 8; i++)
             v[i] = __fmul_rn(__fmul_rn(v[i], scale), w[i]);
-        record_store(records + (size_t)unit * pitch, packed_row(v), integers);
+        put_row(records + (size_t)unit * pitch, v);
     };
 #pragma unroll
     for (int k = 0; k < HELD; k++)
@@ -104,7 +103,7 @@ __device__ __forceinline__ void normalize(uint8_t *records, uint32_t pitch, bool
 /* --- dt, B and C --------------------------------------------------------------------------- */
 
 /* dt's records and bc of one lane from the parts of `x`, by all computing threads. */
-__device__ __forceinline__ void mix(uint8_t *records, uint32_t pitch, bool integers, float *bc,
+__device__ __forceinline__ void mix(uint8_t *records, uint32_t pitch, float *bc,
                                     const float *part, size_t part_stride, uint32_t parts,
                                     const struct device_layer_shape &s, uint32_t units,
                                     float *values)
@@ -151,7 +150,7 @@ __device__ __forceinline__ void mix(uint8_t *records, uint32_t pitch, bool integ
                 uint32_t at = unit * 256 + lane * 8 + i;
                 x[i] = at < s.rank ? __fmul_rn(values[at], scale) : 0.0f;
             }
-            record_store(records + (size_t)unit * pitch, packed_row(x), integers);
+            put_row(records + (size_t)unit * pitch, x);
         }
     } else {
         for (uint32_t i = lane; i < s.states; i += 32)
@@ -164,6 +163,15 @@ __device__ __forceinline__ void mix(uint8_t *records, uint32_t pitch, bool integ
 __device__ __forceinline__ void stash_copy(void *shared, const void *from)
 {
     asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"(
+                     (uint32_t)__cvta_generic_to_shared(shared)),
+                 "l"(from)
+                 : "memory");
+}
+
+/* 16 bytes, past the SM's own cache. */
+__device__ __forceinline__ void stash_copy_row(void *shared, const void *from)
+{
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(
                      (uint32_t)__cvta_generic_to_shared(shared)),
                  "l"(from)
                  : "memory");
@@ -336,6 +344,14 @@ __device__ __forceinline__ void scan_fetch(const stash &stash, const float *h,
     }
     stash.fetch(STASH_SCAN_BIAS, layer.dt_bias + d);
     stash.fetch(STASH_SCAN_SKIP, layer.skip + d);
+}
+
+/* What the block made itself: x and the gate. */
+__device__ __forceinline__ void scan_fetch_made(const stash &stash, const __nv_bfloat16 *xc,
+                                                const float *gate)
+{
+    stash.fetch(STASH_SCAN_XC, (const void *)((uintptr_t)xc & ~(uintptr_t)3));
+    stash.fetch(STASH_SCAN_Z, gate);
 }
 
 /* This quarter of c . h after a step; the states go back to memory. */

@@ -94,36 +94,29 @@ __device__ __forceinline__ void stash_for(const token_run_state<LANES> &c, uint3
     else if (stage == STAGE_DT && row < p.outputs && !made_here)
         scan_fetch(c.stash, state, *c.layer, row, i / 8 % 4, c.s);
     else if (stage == STAGE_DT && row < p.outputs) {
-        const __nv_bfloat16 *at = record_at(c.w.xc, n, row);
-        c.stash.fetch(STASH_SCAN_XC, (const void *)((uintptr_t)at & ~(uintptr_t)3));
-        c.stash.fetch(STASH_SCAN_Z, c.w.z + (size_t)n * c.w.inner_stride + row);
+        scan_fetch_made(c.stash, record_at(c.w.xc, n, row),
+                        c.w.z + (size_t)n * c.w.inner_stride + row);
     }
 }
 
 /* Records [lanes][units] from memory, where they are BF16; few lanes. */
 __device__ __forceinline__ void load_records(uint8_t *to, uint32_t to_pitch, const uint8_t *from,
-                                             uint32_t begin, uint32_t units, uint32_t lanes,
-                                             bool integers)
+                                             uint32_t begin, uint32_t units, uint32_t lanes)
 {
-    enum { AT_ONCE = 4 };
-    const uint32_t warp = threadIdx.x / 32, lane = threadIdx.x % 32;
-    for (uint32_t i0 = warp; i0 < units * lanes; i0 += WARPS * AT_ONCE) {
-        uint4 v[AT_ONCE];
-#pragma unroll
-        for (uint32_t b = 0; b < AT_ONCE; b++) {
-            const uint32_t i = i0 + b * WARPS, n = lanes == 1 ? 0 : i / units;
-            if (i < units * lanes)
-                v[b] = __ldcg(
-                    (const uint4 *)(from + (size_t)(begin + i - n * units) * PIECE + n * RECORD) +
-                    lane);
-        }
-#pragma unroll
-        for (uint32_t b = 0; b < AT_ONCE; b++) {
-            const uint32_t i = i0 + b * WARPS, n = lanes == 1 ? 0 : i / units;
-            if (i < units * lanes)
-                record_store(to + n * to_pitch + (i - n * units) * RECORD, v[b], integers);
-        }
-    }
+    const uint32_t warp = threadIdx.x / 32, at = threadIdx.x % 32 * 16;
+    for (uint32_t n = 0; n < lanes; n++)
+        for (uint32_t unit = warp; unit < units; unit += WARPS)
+            stash_copy_row(to + n * to_pitch + unit * RECORD + at,
+                           from + (size_t)(begin + unit) * PIECE + n * RECORD + at);
+    stash_wait();
+}
+
+/* They become integers: one piece of code for all stages. */
+__device__ __forceinline__ void convert_here(uint8_t *records, size_t unit_pitch, uint32_t units)
+{
+#pragma unroll 1
+    for (uint32_t unit = threadIdx.x / 32; unit < units; unit += WARPS)
+        record_convert(records + unit * unit_pitch);
 }
 
 /* The grid makes integers of all lanes' records. */
@@ -135,7 +128,7 @@ __device__ __forceinline__ void convert_records(uint8_t *to, const uint8_t *from
          i += WARPS * gridDim.x) {
         const uint32_t unit = i / lanes;
         const size_t at = (size_t)unit * PIECE + (i - unit * lanes) * RECORD;
-        record_store(to + at, __ldcg((const uint4 *)(from + at) + lane), true);
+        record_integers(to + at, __ldcg((const uint4 *)(from + at) + lane));
     }
 }
 
@@ -153,26 +146,27 @@ __device__ __forceinline__ void prepare(const token_run_state<LANES> &c, uint32_
         const float *weight = stage == STAGE_IN ? c.layer->norm : c.model.output_norm;
         for (uint32_t n = many ? blockIdx.x : 0; n < c.lanes; n += step) {
             uint8_t *to = many ? w.u + n * RECORD : c.activations + n * c.pitch;
-            normalize(to, many ? PIECE : RECORD, integers, w.x + (size_t)n * w.embedding_stride,
-                      weight, c.model.epsilon, c.model.embedding, units,
-                      c.shared.scratch[n / step % 2]);
+            normalize(to, many ? PIECE : RECORD, w.x + (size_t)n * w.embedding_stride, weight,
+                      c.model.epsilon, c.model.embedding, units, c.shared.scratch[n / step % 2]);
         }
     } else if (stage == STAGE_DT) {
         const product_shape &x = w.shapes[STAGE_X];
         const size_t stride = (size_t)TOKEN_LANES * w.mixer_stride;
         for (uint32_t n = many ? blockIdx.x : 0; n < c.lanes; n += step)
             mix(many ? w.dt + n * RECORD : c.activations + n * c.pitch, many ? PIECE : RECORD,
-                integers, many ? w.bc + n * 32 : c.shared.bc[n],
-                w.part + (size_t)n * w.mixer_stride, stride, x.cuts, c.s, units, c.parts);
+                many ? w.bc + n * 32 : c.shared.bc[n], w.part + (size_t)n * w.mixer_stride, stride, x.cuts, c.s, units, c.parts);
     } else if (many) {
         if (!integers)
             return;
         convert_records(w.integers, stage == STAGE_X ? w.xc : w.y, units, c.lanes);
-    } else if (stage == STAGE_OUT) {
-        load_records(c.activations, c.pitch, w.y, 0, units, c.lanes, integers);
     }
     if (!many)
         return;
+    if (integers && (stage == STAGE_IN || stage == STAGE_LOGITS || stage == STAGE_DT)) {
+        block_wait();
+        for (uint32_t n = blockIdx.x; n < c.lanes; n += step)
+            convert_here((stage == STAGE_DT ? w.dt : w.u) + n * RECORD, PIECE, units);
+    }
     grid_arrive(w.barrier, true);
     grid_wait(w.barrier, target);
     if (stage == STAGE_DT) {
@@ -194,17 +188,24 @@ __device__ __forceinline__ void product(token_run_state<LANES> &c, uint32_t stag
     const bool plain = type == FRAGMENT_PLAIN;
     const uint32_t shift = turn_shift<LANES>(plain, tile_bytes_of(type), c.ring.plain_shift);
     const bool gates = stage == STAGE_GATE || stage == STAGE_GATE_REST;
+    const bool loads = !many && (stage == STAGE_X || stage == STAGE_OUT);
     c.records = c.activations + (stage == STAGE_X ? c.x_records : 0);
-    if (!many && stage != STAGE_X && !gates)
-        block_wait(); /* for the activations */
     for (uint32_t at = 0; at < s.count; at += s.group) {
         const round_share r = round_of(p, s, at);
         if (many && threadIdx.x == 0)
             ring_arrive(&c.shared.go, 1);
-        if (!many && stage == STAGE_X) {
+        if (loads && (at == 0 || stage == STAGE_X)) {
             if (at > 0)
                 block_wait();
-            load_records(c.records, c.pitch, c.w.xc, r.begin, r.units, c.lanes, !plain);
+            load_records(c.records, c.pitch, stage == STAGE_X ? c.w.xc : c.w.y, r.begin, r.units,
+                         c.lanes);
+        }
+        if (!many && !gates && (at == 0 || stage == STAGE_X)) {
+            if (!plain) {
+                block_wait();
+                for (uint32_t n = 0; n < c.lanes; n++)
+                    convert_here(c.records + n * c.pitch, RECORD, r.units);
+            }
             block_wait();
         }
         float acc[sums_of(LANES)];
@@ -351,7 +352,8 @@ __global__ void __launch_bounds__(token_threads<LANES>::value, 1)
     shared_matrix *matrices = (shared_matrix *)(memory + places.matrices);
     const uint32_t steps = model.layer_count * STAGES_OF_LAYER + 1;
     const token_ring ring = {memory + places.ring,           shared.full,       shared.empty,
-                             {places.slots, places.inverse}, places.slot_bytes, places.plain_shift};
+                             {places.slots, places.inverse}, places.slot_bytes, places.plain_shift,
+                             places.ahead};
 
     list_matrices(matrices, model);
     load_layer(shared, model, 0);
@@ -375,7 +377,7 @@ __global__ void __launch_bounds__(token_threads<LANES>::value, 1)
     __syncthreads();
     if (threadIdx.x / 32 == WARPS) {
         fetch_weights<LANES>(w, ring, matrices, shared.shares, steps);
-    } else if (threadIdx.x / 32 > WARPS) {
+    } else if (LANES > FEW && threadIdx.x / 32 > WARPS) {
         fetch_records(w, memory + places.activations, shared.piece_full, shared.piece_empty,
                       &shared.go, matrices, shared.shares, steps, lanes);
     } else {
@@ -547,6 +549,7 @@ static bool place(struct token_places *p, const struct token *t, uint32_t lanes)
     p->slots = left / p->slot_bytes;
     if (p->slots > MOST_SLOTS)
         p->slots = MOST_SLOTS;
+    p->ahead = p->slots;
     p->inverse = p->slots < 2 ? 0 : (uint32_t)(((1ull << 32) + p->slots - 1) / p->slots);
     p->bytes = p->ring + p->slots * p->slot_bytes;
     return p->slots >= 2 && (few || values <= PIECE);
@@ -629,7 +632,8 @@ struct token *token_new(const struct token_model *model, char why[256])
         snprintf(why, 256, "the device cannot keep a kernel on all its multiprocessors");
     } else {
         size_t bytes = lay_out(t, NULL);
-        if (model->layer_count > MOST_LAYERS || model->shape.states > 16 || !size_slots(t) ||
+        if (model->layer_count > MOST_LAYERS || model->shape.states > 16 ||
+            model->embedding % 8 || !size_slots(t) ||
             !fits<ONE>(t) ||
             !fits<FEW>(t) || !fits<TOKEN_LANES>(t)) {
             snprintf(why, 256, "the model does not fit the kernel");
