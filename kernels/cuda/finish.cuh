@@ -48,6 +48,17 @@ __device__ __forceinline__ void slice(float *acc, const token_run_state<LANES> &
         const uint8_t *from = c.ring.slots + slot * c.ring.slot_bytes;
         const uint32_t end = min(r.units, ((unit >> shift) + 1) << shift);
         ring_wait(&c.ring.full[turn % FULLS], turn / FULLS & 1);
+        if constexpr (LANES == ONE && !plain) {
+            const uint32_t within = unit & ((1u << shift) - 1);
+            const uint8_t *tile = from + within * bytes, *record = c.records + unit * RECORD;
+#pragma unroll 1
+            for (; unit + slices < end; unit += 2 * slices) {
+                acc[0] = fragment<TYPE>::two(acc[0], {tile}, record, {tile + slices * bytes},
+                                             record + slices * RECORD);
+                tile += 2 * slices * bytes;
+                record += 2 * slices * RECORD;
+            }
+        }
 #pragma unroll 1
         for (; unit < end; unit += slices) {
             fragment_records records = {c.records + unit * RECORD, c.pitch, c.lanes};

@@ -348,6 +348,24 @@ template <int TYPE> struct fragment {
     /* acc + row g + 8 (t % 2) times the lane, with multiply()'s bits. */
     __device__ __forceinline__ float one(float acc, const uint8_t *record) const
     {
+        return __fmaf_rn(scale_of(record), product_one(record), acc);
+    }
+
+    /* The same twice: what one product waits for, the other works in. */
+    __device__ static __forceinline__ float two(float acc, const fragment a, const uint8_t *for_a,
+                                                const fragment b, const uint8_t *for_b)
+    {
+        const float first = a.product_one(for_a), second = b.product_one(for_b);
+        return __fmaf_rn(scale_of(for_b), second, __fmaf_rn(scale_of(for_a), first, acc));
+    }
+
+    __device__ static __forceinline__ float scale_of(const uint8_t *record)
+    {
+        return *(const float *)(record + RECORD_SCALE);
+    }
+
+    __device__ __forceinline__ float product_one(const uint8_t *record) const
+    {
         const uint32_t lane = threadIdx.x % 32, g = lane / 4, t = lane % 4, slot = g / 2;
         int c[sets][4] = {};
         uint2 x[sets];
@@ -372,10 +390,9 @@ template <int TYPE> struct fragment {
                 }
             }
         }
-        const float x_scale = *(const float *)(record + RECORD_SCALE);
         const int *sums = (const int *)(record + RECORD_SUMS);
         if constexpr (integers) {
-            return __fmaf_rn(x_scale, whole_one(c, sums + t, t % 2), acc);
+            return whole_one(c, sums + t, t % 2);
         } else {
             float part[2];
 #pragma unroll
@@ -385,7 +402,7 @@ template <int TYPE> struct fragment {
                     part[i] = with_block(part[i], set == 0, scales_one(i, 4 * set + t),
                                          c[set][2 * i], c[set][2 * i + 1],
                                          TYPE == BLOCKS_Q5_1 ? sums[4 * set + t] : 0);
-            return __fmaf_rn(x_scale, __fmul_rn(unit(), across(part)), acc);
+            return __fmul_rn(unit(), across(part));
         }
     }
 

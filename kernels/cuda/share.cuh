@@ -29,6 +29,9 @@ enum {
     SLOT = 18944,   /* bytes that a turn of packed weights may have: 8 tiles of Q4_K */
     MANY_SHIFT = 1, /* units of a turn with many lanes, as a power of 2; PIECES at most */
     MOST_SLOTS = 32,
+    /* Bytes that a block asks for at once: what is beyond memory's latency times its rate only
+     * makes everybody's other requests wait in line. */
+    AHEAD = 72 << 10,
     FULLS = 64,       /* barriers of the ring's turns, */
     PIECE_FULLS = 32, /* and of the pieces' (ring.cuh) */
 
@@ -73,7 +76,7 @@ struct shared_matrix {
 /* What has a fixed place, at the beginning. */
 template <int LANES> struct token_shared {
     uint64_t full[FULLS], empty[MOST_SLOTS];
-    uint64_t piece_full[PIECE_FULLS], piece_empty[PIECES], go;
+    uint64_t piece_full[PIECE_FULLS], piece_empty[PIECES], go, come;
     float bc[LANES][32];
     float scratch[2][WARPS];
     struct block_share shares[STAGES];

@@ -32,22 +32,31 @@
 
 /* --- the grid ------------------------------------------------------------------------- */
 
-/* Says that the block is here: what it wrote before is seen by who has waited, by bulk
+/* A warp of its own brings the blocks together: so those that compute need not stand while
+ * what they wrote finds its way to memory, and a barrier costs nothing if they come to ask
+ * late. */
+
+/* Says that this thread is here: what it wrote before is seen by whoever has waited, by bulk
  * copies too if `bulk`. */
-__device__ __forceinline__ void grid_arrive(uint32_t *counter, bool bulk)
+__device__ __forceinline__ void grid_arrive(bool bulk)
 {
     if (bulk)
         asm volatile("fence.proxy.async;" ::: "memory");
-    block_wait();
-    if (threadIdx.x == 0)
-        asm volatile("red.release.gpu.global.add.u32 [%0], 1;" ::"l"(counter) : "memory");
+    asm volatile("bar.arrive 2, %0;" ::"r"((int)THREADS + 32) : "memory");
 }
 
-/* Waits for all blocks. */
-__device__ __forceinline__ void grid_wait(uint32_t *counter, uint32_t &target)
+/* Waits for all blocks' threads. */
+__device__ __forceinline__ void grid_wait(uint64_t *come, uint32_t &passed)
 {
-    target += gridDim.x;
-    if (threadIdx.x == 0) {
+    ring_wait(come, passed++ & 1);
+}
+
+__device__ __forceinline__ void grid_pass(uint32_t *counter, uint32_t &target, uint64_t *come)
+{
+    asm volatile("bar.sync 2, %0;" ::"r"((int)THREADS + 32) : "memory");
+    if (threadIdx.x % 32 == 0) {
+        target += gridDim.x;
+        asm volatile("red.release.gpu.global.add.u32 [%0], 1;" ::"l"(counter) : "memory");
         uint32_t seen;
         do {
             asm volatile("ld.acquire.gpu.global.u32 %0, [%1];"
@@ -55,14 +64,22 @@ __device__ __forceinline__ void grid_wait(uint32_t *counter, uint32_t &target)
                          : "l"(counter)
                          : "memory");
         } while (seen < target);
+        ring_arrive(come, 1);
     }
-    block_wait();
+    __syncwarp();
+}
+
+/* Whether prepare() brings the grid together before a stage. */
+__device__ __forceinline__ bool prepares_together(bool many, uint32_t stage, bool integers)
+{
+    const bool made = stage == STAGE_X || stage == STAGE_OUT;
+    return many && stage != STAGE_GATE && stage != STAGE_GATE_REST && (integers || !made);
 }
 
 /* The last block that is done leaves the counters as the next launch wants them. */
 __device__ __forceinline__ void grid_leave(uint32_t *counter)
 {
-    if (threadIdx.x == 0 && atomicAdd(counter + 1, 1) == gridDim.x - 1) {
+    if (threadIdx.x % 32 == 0 && atomicAdd(counter + 1, 1) == gridDim.x - 1) {
         counter[0] = 0;
         counter[1] = 0;
     }
@@ -135,7 +152,7 @@ __device__ __forceinline__ void convert_records(uint8_t *to, const uint8_t *from
 /* Activations for a stage's product, up to where they can be waited for. */
 template <int LANES>
 __device__ __forceinline__ void prepare(const token_run_state<LANES> &c, uint32_t stage,
-                                        bool integers, uint32_t &target)
+                                        bool integers, uint32_t &passed)
 {
     constexpr bool many = LANES > FEW;
     const token_work &w = c.w;
@@ -167,8 +184,8 @@ __device__ __forceinline__ void prepare(const token_run_state<LANES> &c, uint32_
         for (uint32_t n = blockIdx.x; n < c.lanes; n += step)
             convert_here((stage == STAGE_DT ? w.dt : w.u) + n * RECORD, PIECE, units);
     }
-    grid_arrive(w.barrier, true);
-    grid_wait(w.barrier, target);
+    grid_arrive(true);
+    grid_wait(&c.shared.come, passed);
     if (stage == STAGE_DT) {
         for (uint32_t i = threadIdx.x; i < c.lanes * 32; i += THREADS)
             c.shared.bc[i / 32][i % 32] = __ldcg(w.bc + i);
@@ -279,7 +296,7 @@ __device__ __forceinline__ void compute(token_run_state<LANES> &c, const shared_
                                         uint32_t steps)
 {
     constexpr bool many = LANES > FEW;
-    uint32_t target = 0;
+    uint32_t passed = 0;
     enter_layer(c, 0);
     stash_for(c, STAGE_IN, false);
     for (uint32_t step = 0; step < steps; step++) {
@@ -288,25 +305,23 @@ __device__ __forceinline__ void compute(token_run_state<LANES> &c, const shared_
         const bool gates = stage == STAGE_GATE || stage == STAGE_GATE_REST;
 
         if (step > 0 && !gates)
-            grid_wait(c.w.barrier, target);
-        prepare(c, stage, type != FRAGMENT_PLAIN, target);
+            grid_wait(&c.shared.come, passed);
+        prepare(c, stage, type != FRAGMENT_PLAIN, passed);
         product(c, stage, type);
         stash_wait(); /* where there were no rows, too */
         if (stage == STAGE_LOGITS)
             break;
         if (!gates)
-            grid_arrive(c.w.barrier, many);
+            grid_arrive(many);
         /* While others are on their way. */
         c.late.flush(c.s.inner);
         if (stage == STAGE_IN) {
             stash_for(c, STAGE_DT, false);
             load_layer(c.shared, c.model, index + 1);
-        } else if (stage == STAGE_X) {
-            fetch_norm(c, index + 1);
         } else if (stage == STAGE_GATE_REST) {
-            if (!many)
-                block_wait(); /* for the gates */
+            block_wait(); /* for the gates, and the next layer's struct */
             stash_for(c, STAGE_DT, true);
+            fetch_norm(c, index + 1);
         } else if (stage == STAGE_DT) {
             stash_for(c, STAGE_OUT, false);
         } else if (stage == STAGE_OUT && index + 1 < c.model.layer_count) {
@@ -314,8 +329,23 @@ __device__ __forceinline__ void compute(token_run_state<LANES> &c, const shared_
             stash_for(c, STAGE_IN, false);
         }
     }
+}
 
-    grid_leave(c.w.barrier);
+/* What the warp does that brings the blocks together. */
+__device__ __forceinline__ void bring_together(const token_work &w, uint64_t *come,
+                                               const shared_matrix *matrices, uint32_t steps,
+                                               bool many)
+{
+    uint32_t target = 0;
+    for (uint32_t step = 0; step < steps; step++) {
+        const uint32_t stage = stage_of(step, steps);
+        const bool integers = matrices[matrix_of(step, stage)].type != FRAGMENT_PLAIN;
+        if (prepares_together(many, stage, integers))
+            grid_pass(w.barrier, target, come);
+        if (stage != STAGE_GATE && stage != STAGE_GATE_REST && stage != STAGE_LOGITS)
+            grid_pass(w.barrier, target, come);
+    }
+    grid_leave(w.barrier);
 }
 
 /* --- the kernel --------------------------------------------------------------------------- */
@@ -337,7 +367,7 @@ __device__ __forceinline__ void list_matrices(shared_matrix *to, const struct to
 }
 
 template <int LANES> struct token_threads {
-    static constexpr int value = THREADS + (LANES > FEW ? 64 : 32);
+    static constexpr int value = THREADS + (LANES > FEW ? 96 : 64);
 };
 
 template <int LANES>
@@ -372,11 +402,14 @@ __global__ void __launch_bounds__(token_threads<LANES>::value, 1)
         for (uint32_t i = 0; i < PIECES; i++)
             ring_init(&shared.piece_empty[i], WARPS);
         ring_init(&shared.go, 1);
+        ring_init(&shared.come, 1);
         asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
     }
     __syncthreads();
     if (threadIdx.x / 32 == WARPS) {
         fetch_weights<LANES>(w, ring, matrices, shared.shares, steps);
+    } else if (threadIdx.x / 32 == WARPS + 1) {
+        bring_together(w, &shared.come, matrices, steps, LANES > FEW);
     } else if (LANES > FEW && threadIdx.x / 32 > WARPS) {
         fetch_records(w, memory + places.activations, shared.piece_full, shared.piece_empty,
                       &shared.go, matrices, shared.shares, steps, lanes);
@@ -549,7 +582,11 @@ static bool place(struct token_places *p, const struct token *t, uint32_t lanes)
     p->slots = left / p->slot_bytes;
     if (p->slots > MOST_SLOTS)
         p->slots = MOST_SLOTS;
-    p->ahead = p->slots;
+    p->ahead = AHEAD / p->slot_bytes;
+    if (p->ahead < 2)
+        p->ahead = 2;
+    if (p->ahead > p->slots)
+        p->ahead = p->slots;
     p->inverse = p->slots < 2 ? 0 : (uint32_t)(((1ull << 32) + p->slots - 1) / p->slots);
     p->bytes = p->ring + p->slots * p->slot_bytes;
     return p->slots >= 2 && (few || values <= PIECE);
