@@ -184,8 +184,8 @@ __device__ __forceinline__ __nv_bfloat16 *record_at(uint8_t *records, uint32_t n
 template <int LANES> struct results {
     const float *parts;
     uint32_t slices, rows, inverse; /* 2^32 / rows, rounded up */
-    uint32_t tile, lanes, outputs;    /* the first row's tile of the matrix */
-    bool stashed; /* the thread's first result is what the stash is for */
+    uint32_t tile, lanes, outputs;  /* the first row's tile of the matrix */
+    bool stashed;                   /* the thread's first result is what the stash is for */
 
     /* Result i is row r of the round and lane n. */
     __device__ __forceinline__ void place(uint32_t i, uint32_t &r, uint32_t &n) const

@@ -187,7 +187,7 @@ template <int TYPE> struct fragment {
             mine[n] = records.of(4 * (n0 + n) + t);
         }
         read(next, 0, b, mine);
-#pragma unroll 1
+#pragma unroll
         for (int set = 0; set < 2; set++)
 #pragma unroll
             for (int half = 0; half < 2; half++) {
@@ -224,9 +224,9 @@ template <int TYPE> struct fragment {
                     sum[n][i] = __fmul_rn(__fmul_rn(packed_half(whole(i)), unit()),
                                           joined(all[n][2 * i], all[n][2 * i + 1]));
                 else
-                    sum[n][i] = __fmul_rn(
-                        unit(), __fadd_rn(__fadd_rn(part[n][0][i], part[n][1][i]),
-                                          __fadd_rn(part[n][2][i], part[n][3][i])));
+                    sum[n][i] =
+                        __fmul_rn(unit(), __fadd_rn(__fadd_rn(part[n][0][i], part[n][1][i]),
+                                                    __fadd_rn(part[n][2][i], part[n][3][i])));
                 acc[2 * n + i] = __fmaf_rn(x_scale, sum[n][i], acc[2 * n + i]);
             }
         }
@@ -399,9 +399,9 @@ template <int TYPE> struct fragment {
             for (int i = 0; i < 2; i++)
 #pragma unroll
                 for (int set = 0; set < sets; set++)
-                    part[i] = with_block(part[i], set == 0, scales_one(i, 4 * set + t),
-                                         c[set][2 * i], c[set][2 * i + 1],
-                                         TYPE == BLOCKS_Q5_1 ? sums[4 * set + t] : 0);
+                    part[i] =
+                        with_block(part[i], set == 0, scales_one(i, 4 * set + t), c[set][2 * i],
+                                   c[set][2 * i + 1], TYPE == BLOCKS_Q5_1 ? sums[4 * set + t] : 0);
             return __fmul_rn(unit(), across(part));
         }
     }

@@ -29,9 +29,9 @@ enum {
     SLOT = 18944,   /* bytes that a turn of packed weights may have: 8 tiles of Q4_K */
     MANY_SHIFT = 1, /* units of a turn with many lanes, as a power of 2; PIECES at most */
     MOST_SLOTS = 32,
-    /* Bytes that a block asks for at once: what is beyond memory's latency times its rate only
-     * makes everybody's other requests wait in line. */
-    AHEAD = 72 << 10,
+    /* Bytes that a block asks for at once, in two turns at least: what is beyond memory's
+     * latency times its rate only makes everybody's other requests wait in line. */
+    AHEAD = 32 << 10,
     FULLS = 64,       /* barriers of the ring's turns, */
     PIECE_FULLS = 32, /* and of the pieces' (ring.cuh) */
 
@@ -46,7 +46,7 @@ struct product_shape {
     uint32_t base;                  /* the matrix's tile that is item 0 */
     uint32_t cut, cuts;             /* units of an item, items of a tile */
     uint32_t each, pitch, offset;   /* a block's items, and where they begin: block * pitch + */
-    uint32_t slice_shift;           /* warps that share an item, as a power of 2 */
+    uint32_t slice_shift[2];        /* warps that share an item, as a power of 2; of plain ones */
 };
 
 struct token_work {
@@ -65,7 +65,7 @@ struct token_places {
 };
 
 struct block_share {
-    uint32_t first, count, group; /* items; at once */
+    uint32_t first, count; /* items */
 };
 
 struct shared_matrix {
@@ -100,14 +100,19 @@ __device__ __forceinline__ block_share share_of(const product_shape &p, bool is_
     block_share s;
     s.first = block * p.pitch + p.offset;
     s.count = s.first >= items ? 0 : min(p.each, items - s.first);
-    s.group = is_x ? 1 : WARPS >> p.slice_shift;
     return s;
 }
 
-__device__ __forceinline__ round_share round_of(const product_shape &p, const block_share &s,
-                                                uint32_t at)
+/* Items that a block's warps take at once. */
+__device__ __forceinline__ uint32_t group_of(const product_shape &p, bool plain)
 {
-    round_share r = {s.first + at, min(s.group, s.count - at), 0, 0, p.units};
+    return p.cuts > 1 ? 1 : WARPS >> p.slice_shift[plain];
+}
+
+__device__ __forceinline__ round_share round_of(const product_shape &p, const block_share &s,
+                                                uint32_t at, uint32_t group)
+{
+    round_share r = {s.first + at, min(group, s.count - at), 0, 0, p.units};
     if (p.cuts > 1) {
         r.cut = r.item / p.tiles;
         r.item -= r.cut * p.tiles;
@@ -126,7 +131,10 @@ __device__ __forceinline__ uint32_t stage_of(uint32_t step, uint32_t steps)
 /* Of a list of a layer's four matrices after the other's. */
 __device__ __forceinline__ uint32_t matrix_of(uint32_t step, uint32_t stage)
 {
-    const uint32_t which = stage == STAGE_X ? 1 : stage == STAGE_DT ? 2 : stage == STAGE_OUT ? 3 : 0;
+    const uint32_t which = stage == STAGE_X     ? 1
+                           : stage == STAGE_DT  ? 2
+                           : stage == STAGE_OUT ? 3
+                                                : 0;
     return step / STAGES_OF_LAYER * 4 + which;
 }
 
@@ -210,11 +218,12 @@ __device__ void fetch_weights(const token_work &w, const token_ring &ring,
         const uint32_t mine = plain ? lane * row_bytes : 0,
                        to = plain ? lane * row_pitch(shift) : 0;
         const uint32_t tile_stride = plain ? 16 * row_bytes : row_bytes;
-        for (uint32_t at = 0; at < s.count; at += s.group) {
-            const round_share r = round_of(p, s, at);
+        const uint32_t group = group_of(p, plain), slices = 1u << p.slice_shift[plain];
+        for (uint32_t at = 0; at < s.count; at += group) {
+            const round_share r = round_of(p, s, at, group);
             for (uint32_t unit = 0; unit < r.units; unit += 1u << shift) {
                 const uint32_t units = min(1u << shift, r.units - unit);
-                const uint32_t idle = WARPS - min(units, 1u << p.slice_shift);
+                const uint32_t idle = WARPS - min(units, slices);
                 const uint8_t *from = m.data + mine + (r.begin + unit) * (plain ? 512 : bytes);
                 for (uint32_t t = 0; t < r.tiles; t++, turn++) {
                     uint64_t *full = &ring.full[turn % FULLS];
@@ -259,8 +268,9 @@ __device__ void fetch_records(const token_work &w, uint8_t *pieces, uint64_t *fu
                               : stage == STAGE_X   ? integers ? w.integers : w.xc
                               : stage == STAGE_OUT ? integers ? w.integers : w.y
                                                    : w.u;
-        for (uint32_t at = 0; at < s.count; at += s.group, rounds++) {
-            const round_share r = round_of(p, s, at);
+        const uint32_t group = group_of(p, !integers);
+        for (uint32_t at = 0; at < s.count; at += group, rounds++) {
+            const round_share r = round_of(p, s, at, group);
             ring_wait(go, rounds & 1);
             asm volatile("fence.proxy.async;" ::: "memory");
             for (uint32_t unit = r.begin; unit < r.begin + r.units; unit++, turn++) {

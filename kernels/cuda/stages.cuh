@@ -103,8 +103,8 @@ __device__ __forceinline__ void normalize(uint8_t *records, uint32_t pitch, cons
 /* --- dt, B and C --------------------------------------------------------------------------- */
 
 /* dt's records and bc of one lane from the parts of `x`, by all computing threads. */
-__device__ __forceinline__ void mix(uint8_t *records, uint32_t pitch, float *bc,
-                                    const float *part, size_t part_stride, uint32_t parts,
+__device__ __forceinline__ void mix(uint8_t *records, uint32_t pitch, float *bc, const float *part,
+                                    size_t part_stride, uint32_t parts,
                                     const struct device_layer_shape &s, uint32_t units,
                                     float *values)
 {

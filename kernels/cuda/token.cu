@@ -96,7 +96,7 @@ __device__ __forceinline__ void stash_for(const token_run_state<LANES> &c, uint3
         return;
     const product_shape &p = c.w.shapes[stage];
     const block_share s = c.shared.shares[stage];
-    const uint32_t rows = min(s.group, s.count) * 16, i = threadIdx.x;
+    const uint32_t rows = min(WARPS, s.count) * 16, i = threadIdx.x; /* of the first round */
     const uint32_t each = stage == STAGE_DT ? rows * 4 : rows;
     if (i >= each * c.lanes)
         return;
@@ -171,7 +171,8 @@ __device__ __forceinline__ void prepare(const token_run_state<LANES> &c, uint32_
         const size_t stride = (size_t)TOKEN_LANES * w.mixer_stride;
         for (uint32_t n = many ? blockIdx.x : 0; n < c.lanes; n += step)
             mix(many ? w.dt + n * RECORD : c.activations + n * c.pitch, many ? PIECE : RECORD,
-                many ? w.bc + n * 32 : c.shared.bc[n], w.part + (size_t)n * w.mixer_stride, stride, x.cuts, c.s, units, c.parts);
+                many ? w.bc + n * 32 : c.shared.bc[n], w.part + (size_t)n * w.mixer_stride, stride,
+                x.cuts, c.s, units, c.parts);
     } else if (many) {
         if (!integers)
             return;
@@ -200,15 +201,16 @@ __device__ __forceinline__ void product(token_run_state<LANES> &c, uint32_t stag
     constexpr bool many = LANES > FEW;
     const product_shape &p = c.w.shapes[stage];
     const block_share s = c.shared.shares[stage];
-    const uint32_t warp = threadIdx.x / 32, tile = warp >> p.slice_shift;
-    const uint32_t slices = 1u << p.slice_shift, first = warp & (slices - 1);
     const bool plain = type == FRAGMENT_PLAIN;
+    const uint32_t slice_shift = p.slice_shift[plain], group = group_of(p, plain);
+    const uint32_t warp = threadIdx.x / 32, tile = warp >> slice_shift;
+    const uint32_t slices = 1u << slice_shift, first = warp & (slices - 1);
     const uint32_t shift = turn_shift<LANES>(plain, tile_bytes_of(type), c.ring.plain_shift);
     const bool gates = stage == STAGE_GATE || stage == STAGE_GATE_REST;
     const bool loads = !many && (stage == STAGE_X || stage == STAGE_OUT);
     c.records = c.activations + (stage == STAGE_X ? c.x_records : 0);
-    for (uint32_t at = 0; at < s.count; at += s.group) {
-        const round_share r = round_of(p, s, at);
+    for (uint32_t at = 0; at < s.count; at += group) {
+        const round_share r = round_of(p, s, at, group);
         if (many && threadIdx.x == 0)
             ring_arrive(&c.shared.go, 1);
         if (loads && (at == 0 || stage == STAGE_X)) {
@@ -252,8 +254,9 @@ __device__ __forceinline__ void product(token_run_state<LANES> &c, uint32_t stag
             block_wait();
         }
         const uint32_t rows = r.tiles * 16;
-        const results<LANES> out = {parts,           slices,  rows,      c.lanes == 1 ? 0 : ~0u / rows + 1,
-                                    p.base + r.item, c.lanes, p.outputs, at == 0 && !gates};
+        const results<LANES> out = {
+            parts,           slices,  rows,      c.lanes == 1 ? 0 : ~0u / rows + 1,
+            p.base + r.item, c.lanes, p.outputs, at == 0 && !gates};
         finish(c, out, stage, r.cut);
         if (many) {
             asm volatile("fence.proxy.async;" ::: "memory");
@@ -381,9 +384,9 @@ __global__ void __launch_bounds__(token_threads<LANES>::value, 1)
     token_shared<LANES> &shared = *(token_shared<LANES> *)memory;
     shared_matrix *matrices = (shared_matrix *)(memory + places.matrices);
     const uint32_t steps = model.layer_count * STAGES_OF_LAYER + 1;
-    const token_ring ring = {memory + places.ring,           shared.full,       shared.empty,
-                             {places.slots, places.inverse}, places.slot_bytes, places.plain_shift,
-                             places.ahead};
+    const token_ring ring = {
+        memory + places.ring, shared.full,        shared.empty, {places.slots, places.inverse},
+        places.slot_bytes,    places.plain_shift, places.ahead};
 
     list_matrices(matrices, model);
     load_layer(shared, model, 0);
@@ -477,7 +480,7 @@ static struct product_shape shape_of(uint32_t outputs, uint32_t columns, uint32_
     p.units = p.cut = divided_up(columns, 256);
     p.cuts = 1;
     p.each = p.pitch = divided_up(p.tiles, blocks);
-    p.slice_shift = slice_shift_of(p.each < WARPS ? p.each : WARPS, p.units);
+    p.slice_shift[0] = p.slice_shift[1] = slice_shift_of(p.each < WARPS ? p.each : WARPS, p.units);
     return p;
 }
 
@@ -495,8 +498,11 @@ static void shapes_of_in(struct product_shape shapes[STAGES], uint32_t inner, ui
         gate->base = p.tiles;
         gate->each = inner % 16 ? 0 : i ? each - half : half;
         gate->offset = i ? half : 0;
-        gate->slice_shift = slice_shift_of(gate->each, p.units);
+        gate->slice_shift[0] = slice_shift_of(gate->each, p.units);
     }
+    /* Plain weights keep memory busy from fewer warps. */
+    for (int i = STAGE_IN; i <= STAGE_GATE_REST; i++)
+        shapes[i].slice_shift[1] = 0;
 }
 
 /* `x` has few rows: all blocks get some of them, and some of the columns. */
@@ -506,7 +512,7 @@ static struct product_shape shape_of_x(uint32_t outputs, uint32_t columns, uint3
     p.cut = power_from(divided_up(p.units, p.tiles < blocks ? blocks / p.tiles : 1));
     p.cuts = divided_up(p.units, p.cut);
     p.each = p.pitch = divided_up(p.tiles * p.cuts, blocks);
-    p.slice_shift = slice_shift_of(1, p.cut);
+    p.slice_shift[0] = p.slice_shift[1] = slice_shift_of(1, p.cut);
     return p;
 }
 
@@ -582,7 +588,7 @@ static bool place(struct token_places *p, const struct token *t, uint32_t lanes)
     p->slots = left / p->slot_bytes;
     if (p->slots > MOST_SLOTS)
         p->slots = MOST_SLOTS;
-    p->ahead = AHEAD / p->slot_bytes;
+    p->ahead = divided_up(AHEAD, p->slot_bytes);
     if (p->ahead < 2)
         p->ahead = 2;
     if (p->ahead > p->slots)
@@ -669,10 +675,8 @@ struct token *token_new(const struct token_model *model, char why[256])
         snprintf(why, 256, "the device cannot keep a kernel on all its multiprocessors");
     } else {
         size_t bytes = lay_out(t, NULL);
-        if (model->layer_count > MOST_LAYERS || model->shape.states > 16 ||
-            model->embedding % 8 || !size_slots(t) ||
-            !fits<ONE>(t) ||
-            !fits<FEW>(t) || !fits<TOKEN_LANES>(t)) {
+        if (model->layer_count > MOST_LAYERS || model->shape.states > 16 || model->embedding % 8 ||
+            !size_slots(t) || !fits<ONE>(t) || !fits<FEW>(t) || !fits<TOKEN_LANES>(t)) {
             snprintf(why, 256, "the model does not fit the kernel");
         } else if (cudaMalloc(&t->memory, bytes) == cudaSuccess &&
                    cudaMemset(t->memory, 0, bytes) == cudaSuccess) {
@@ -712,6 +716,6 @@ cudaError_t token_run(struct token *t, const struct token_lanes *lanes, uint32_t
     device_embed(t->work.x, t->work.embedding_stride, &t->model.embedding_matrix, lanes->tokens,
                  count, stream);
     void *arguments[] = {&t->model, &t->work, &places, &lanes, &count};
-    return cudaLaunchCooperativeKernel(
-        kernel, dim3((uint32_t)t->blocks), dim3((uint32_t)threads), arguments, places.bytes, stream);
+    return cudaLaunchCooperativeKernel(kernel, dim3((uint32_t)t->blocks), dim3((uint32_t)threads),
+                                       arguments, places.bytes, stream);
 }
