@@ -1,0 +1,388 @@
+/* lanes_stages.cuh: what lanes.cu computes between its products; private to it. The sums run
+ * in the order of stages.cuh and finish.cuh. */
+#ifndef TIDEMARK_KERNELS_CUDA_LANES_STAGES_CUH
+#define TIDEMARK_KERNELS_CUDA_LANES_STAGES_CUH
+
+#include "kernels/cuda/lanes.cuh"
+
+/* --- parts of products ------------------------------------------------------------------ */
+
+/* A warp's sums of an item to part [group][TOKEN_LANES][stride]. */
+__device__ __forceinline__ void lanes_put_part(const lanes_run_state &c, const lanes_item &item,
+                                               uint32_t row, uint32_t stride,
+                                               const float (&acc)[32])
+{
+    if (row == LANES_NO_ROW)
+        return;
+    float *to = c.w.part + (size_t)item.group * TOKEN_LANES * stride + row;
+#pragma unroll
+    for (int i = 0; i < 32; i++) {
+        const uint32_t n = lanes_acc_lane(i);
+        if (n < c.lanes)
+            to[(size_t)n * stride + lanes_acc_row(i)] = acc[i];
+    }
+}
+
+__device__ __forceinline__ void lanes_put_logits(const lanes_run_state &c, uint32_t row,
+                                                 const float (&acc)[32])
+{
+    if (row == LANES_NO_ROW)
+        return;
+#pragma unroll
+    for (int i = 0; i < 32; i++) {
+        const uint32_t n = lanes_acc_lane(i), at = row + lanes_acc_row(i);
+        if (n < c.lanes && at < c.model.vocabulary) {
+            c.w.logits[(size_t)n * c.model.vocabulary + at] = acc[i];
+            c.shared.states[n][c.model.state_logits + at] = acc[i];
+        }
+    }
+}
+
+/* --- norm ------------------------------------------------------------------------------- */
+
+/* Eight numbers of x and, where `slices`, the sum of a product's slices added to them. */
+__device__ __forceinline__ void lanes_residual(float v[8], const float *x, const float *part,
+                                               size_t apart, uint32_t slices, uint32_t at,
+                                               uint32_t size)
+{
+    load_eight(v, x, at, size);
+    if (slices == 0)
+        return;
+    float sum[8];
+    load_eight(sum, part, at, size);
+    for (uint32_t k = 1; k < slices; k++) {
+        float more[8];
+        load_eight(more, part + k * apart, at, size);
+#pragma unroll
+        for (int i = 0; i < 8; i++)
+            sum[i] = __fadd_rn(sum[i], more[i]);
+    }
+#pragma unroll
+    for (int i = 0; i < 8; i++)
+        v[i] = __fadd_rn(v[i], sum[i]);
+}
+
+/* A lane's x with what OUT made added, and its pieces of u, by all computing threads. */
+__device__ __forceinline__ void lanes_normalize(const lanes_run_state &c, uint32_t n,
+                                                const float *weight, uint32_t slices)
+{
+    enum { HELD = 2 };
+    const uint32_t first = threadIdx.x * 8, stride = THREADS * 8, size = c.model.embedding;
+    const uint32_t columns = (size + 255) / 256 * 256, width = c.w.embedding_stride;
+    float *x = c.w.x + (size_t)n * width, value[HELD][8], sum = 0;
+    const float *part = c.w.part + (size_t)n * width;
+    auto take = [&](float v[8], uint32_t at) {
+        lanes_residual(v, x, part, (size_t)TOKEN_LANES * width, slices, at, size);
+#pragma unroll
+        for (int i = 0; i < 8; i++)
+            sum = __fmaf_rn(v[i], v[i], sum);
+        if (slices == 0)
+            return;
+        for (uint32_t i = 0; i < 8 && at + i < size; i++)
+            x[at + i] = v[i];
+    };
+#pragma unroll
+    for (int k = 0; k < HELD; k++)
+        take(value[k], first + k * stride);
+    for (uint32_t at = first + HELD * stride; at < size; at += stride) {
+        float more[8];
+        take(more, at);
+    }
+    sum = block_sum(sum, c.shared.scratch);
+    const float scale =
+        __fdiv_rn(1.0f, __fsqrt_rn(__fadd_rn(__fdiv_rn(sum, (float)size), c.model.epsilon)));
+    auto put = [&](const float v[8], uint32_t at) {
+        float w[8];
+        load_eight(w, weight, at, size);
+#pragma unroll
+        for (int i = 0; i < 8; i++)
+            w[i] = __fmul_rn(__fmul_rn(v[i], scale), w[i]);
+#pragma unroll
+        for (uint32_t i = 0; i < 8; i += 2)
+            lanes_put(c.w.u, n, at + i, w[i], w[i + 1]);
+    };
+#pragma unroll
+    for (int k = 0; k < HELD; k++)
+        if (first + k * stride < columns)
+            put(value[k], first + k * stride);
+    for (uint32_t at = first + HELD * stride; at < columns; at += stride) {
+        load_eight(value[0], x, at, size);
+        put(value[0], at);
+    }
+    block_wait(); /* before `scratch` is used again */
+}
+
+/* --- dt, B and C ------------------------------------------------------------------------ */
+
+/* A lane's pieces of dt, and bc, from the parts of X, by all computing threads. values: of
+ * all X's outputs in shared memory. */
+__device__ __forceinline__ void lanes_mix(const lanes_run_state &c, uint32_t n, float *values)
+{
+    const lanes_stage &x = c.w.stages[STAGE_X];
+    const uint32_t rank = c.s.rank, states = c.s.states, groups = x.items / x.across;
+    const size_t apart = (size_t)TOKEN_LANES * c.w.mixer_stride;
+    const float *part = c.w.part + (size_t)n * c.w.mixer_stride;
+    for (uint32_t i = threadIdx.x; i < x.outputs; i += THREADS) {
+        float sum = 0, of_cut = 0;
+        uint32_t slice = 0;
+        for (uint32_t k = 0; k < groups; k += 16) {
+            float some[16];
+#pragma unroll
+            for (int e = 0; e < 16; e++)
+                some[e] = k + e < groups ? __ldcg(part + (k + e) * apart + i) : 0.0f;
+#pragma unroll
+            for (int e = 0; e < 16; e++) {
+                if (k + e >= groups)
+                    continue;
+                of_cut = slice == 0 ? some[e] : __fadd_rn(of_cut, some[e]);
+                if (++slice == x.slices) {
+                    sum = __fadd_rn(sum, of_cut);
+                    slice = 0;
+                }
+            }
+        }
+        values[i] = sum;
+    }
+    block_wait();
+    const uint32_t warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+    const uint32_t which = warp < WARPS - 2 ? 0 : warp - (WARPS - 3);
+    const uint32_t from = which == 0 ? 0 : rank + (which - 1) * states;
+    const uint32_t size = which == 0 ? rank : states;
+    float sum = 0, scale = 1.0f;
+    for (uint32_t i = lane; i < size; i += 32)
+        sum = __fmaf_rn(values[from + i], values[from + i], sum);
+    sum = math_warp_sum(sum);
+    if (c.s.mixer_norm)
+        scale =
+            __fdiv_rn(1.0f, __fsqrt_rn(__fadd_rn(__fdiv_rn(sum, (float)size), c.s.mixer_epsilon)));
+    if (which == 0) {
+        const uint32_t columns = (rank + 255) / 256 * 256;
+        for (uint32_t at = threadIdx.x * 2; at < columns; at += (WARPS - 2) * 64)
+            lanes_put(c.w.dt, n, at, at < rank ? __fmul_rn(values[at], scale) : 0.0f,
+                      at + 1 < rank ? __fmul_rn(values[at + 1], scale) : 0.0f);
+    } else if (lane < states) {
+        c.w.bc[n * 32 + (which - 1) * states + lane] = __fmul_rn(values[from + lane], scale);
+    }
+    block_wait(); /* before `values` are written again */
+}
+
+/* --- convolution ------------------------------------------------------------------------ */
+
+/* Threads take four channels of a lane: warp w the quads 8 (w % 2) + l % 8, and lanes w / 2,
+ * l / 8 of sixteen. */
+__device__ __forceinline__ uint32_t lanes_quad()
+{
+    return threadIdx.x / 32 % 2 * 8 + threadIdx.x % 8;
+}
+
+__device__ __forceinline__ float4 lanes_get(const float *from)
+{
+    return __ldcg((const float4 *)from);
+}
+
+/* From the sums of IN: xc, tails and gates. */
+__device__ __forceinline__ void lanes_finish_in(const lanes_run_state &c, const lanes_item &item,
+                                                const float *sums)
+{
+    const uint32_t quad = lanes_quad(), d = item.tile * 16 + quad * 4, inner = c.s.inner;
+    if (quad * 4 >= item.tiles * 16)
+        return;
+    float4 weight[4];
+#pragma unroll
+    for (int j = 0; j < 4; j++)
+        weight[j] = __ldg((const float4 *)(c.layer->conv_weight + (size_t)j * inner + d));
+    const float4 bias = __ldg((const float4 *)(c.layer->conv_bias + d));
+    const size_t offset = c.s.layer_offset + (size_t)c.s.states * inner + d;
+    const uint32_t first = threadIdx.x / 64 * 4 + threadIdx.x % 32 / 8;
+    float4 tail[4][3];
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+        const uint32_t n = first + i * 16;
+#pragma unroll
+        for (int j = 0; j < 3; j++)
+            if (n < c.lanes)
+                tail[i][j] = lanes_get(c.shared.states[n] + offset + (size_t)j * inner);
+    }
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+        const uint32_t n = first + i * 16;
+        if (n >= c.lanes)
+            break;
+        const float4 x = *(const float4 *)(sums + n * LANES_PITCH + quad * 4);
+        const float4 z = *(const float4 *)(sums + LANES_SUMS + n * LANES_PITCH + quad * 4);
+        float out[4];
+#define LANES_CONV(k, e)                                                                           \
+    out[k] =                                                                                       \
+        math_silu(__fmaf_rn(weight[3].e, x.e,                                                      \
+                            __fmaf_rn(weight[2].e, tail[i][2].e,                                   \
+                                      __fmaf_rn(weight[1].e, tail[i][1].e,                         \
+                                                __fmaf_rn(weight[0].e, tail[i][0].e, bias.e)))))
+        LANES_CONV(0, x);
+        LANES_CONV(1, y);
+        LANES_CONV(2, z);
+        LANES_CONV(3, w);
+#undef LANES_CONV
+        float *to = c.shared.states[n] + offset;
+        *(float4 *)to = tail[i][1];
+        *(float4 *)(to + inner) = tail[i][2];
+        *(float4 *)(to + (size_t)2 * inner) = x;
+        lanes_put(c.w.xc, n, d, out[0], out[1]);
+        lanes_put(c.w.xc, n, d + 2, out[2], out[3]);
+        *(float4 *)(c.w.z + (size_t)n * c.w.inner_stride + d) =
+            make_float4(math_silu(z.x), math_silu(z.y), math_silu(z.z), math_silu(z.w));
+    }
+}
+
+/* --- scan ------------------------------------------------------------------------------- */
+
+/* Threads take four states of four channels of a lane: warp w the lanes w / 2 + 4 i and the
+ * quads of lanes_quad(), thread l states 4 (l / 8) .. 4 (l / 8) + 3. */
+enum { LANES_AHEAD = 2 };
+
+struct lanes_scan {
+    float4 h[LANES_AHEAD][4];
+    size_t offset; /* of the thread's first state from a state's begin */
+    bool mine;
+};
+
+__device__ __forceinline__ void lanes_scan_load(const lanes_run_state &c, lanes_scan &scan, int i,
+                                                uint32_t n)
+{
+    if (scan.mine && n < c.lanes) {
+#pragma unroll
+        for (int j = 0; j < 4; j++)
+            scan.h[i][j] = lanes_get(c.shared.states[n] + scan.offset + (size_t)j * c.s.inner);
+    }
+}
+
+/* Ahead of the product: the states that come first. */
+__device__ __forceinline__ void lanes_scan_begin(const lanes_run_state &c, lanes_scan &scan,
+                                                 const lanes_item &item)
+{
+    const uint32_t quad = lanes_quad(), quarter = threadIdx.x % 32 / 8;
+    scan.mine = quad * 4 < item.tiles * 16;
+    scan.offset = c.s.layer_offset + (size_t)quarter * 4 * c.s.inner + item.tile * 16 + quad * 4;
+#pragma unroll
+    for (int i = 0; i < LANES_AHEAD; i++) {
+#pragma unroll
+        for (int j = 0; j < 4; j++)
+            scan.h[i][j] = make_float4(0, 0, 0, 0);
+        lanes_scan_load(c, scan, i, threadIdx.x / 64 + 4 * i);
+    }
+}
+
+/* sums [3][TOKEN_LANES][LANES_PITCH]: DT's become delta; xc and the gate come beside. */
+__device__ __forceinline__ void lanes_make_delta(const lanes_run_state &c, const lanes_item &item,
+                                                 float *sums)
+{
+    const uint32_t quad = lanes_quad(), d = item.tile * 16 + quad * 4;
+    if (quad * 4 >= item.tiles * 16)
+        return;
+    const float4 bias = __ldg((const float4 *)(c.layer->dt_bias + d));
+    const uint32_t first = threadIdx.x / 64 * 4 + threadIdx.x % 32 / 8;
+    float4 z[4];
+    __nv_bfloat162 x[4][2];
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+        const uint32_t n = first + i * 16;
+        if (n >= c.lanes)
+            break;
+        z[i] = lanes_get(c.w.z + (size_t)n * c.w.inner_stride + d);
+#pragma unroll
+        for (uint32_t k = 0; k < 2; k++)
+            x[i][k] = __ldcg((const __nv_bfloat162 *)lanes_at(c.w.xc, n, d + 2 * k));
+    }
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+        const uint32_t n = first + i * 16;
+        if (n >= c.lanes)
+            break;
+        float *at = sums + n * LANES_PITCH + quad * 4;
+        float4 v = *(const float4 *)at;
+        v.x = math_softplus(__fadd_rn(v.x, bias.x));
+        v.y = math_softplus(__fadd_rn(v.y, bias.y));
+        v.z = math_softplus(__fadd_rn(v.z, bias.z));
+        v.w = math_softplus(__fadd_rn(v.w, bias.w));
+        const float2 a = __bfloat1622float2(x[i][0]), b = __bfloat1622float2(x[i][1]);
+        *(float4 *)at = v;
+        *(float4 *)(at + LANES_SUMS) = make_float4(a.x, a.y, b.x, b.y);
+        *(float4 *)(at + 2 * LANES_SUMS) = z[i];
+    }
+}
+
+__device__ __forceinline__ float lanes_step(float &h, float &sum, float a, float delta, float dx,
+                                            float b, float c)
+{
+    h = __fmaf_rn(math_exp2(__fmul_rn(delta, a)), h, __fmul_rn(dx, b));
+    return sum = __fmaf_rn(c, h, sum);
+}
+
+/* One lane's step; buffer i of the states gets those of `next`. */
+__device__ __forceinline__ void lanes_scan_lane(const lanes_run_state &c, lanes_scan &scan, int i,
+                                                uint32_t n, uint32_t next, const float4 a[4],
+                                                const float2 &skip, const float *sums, uint32_t d)
+{
+    const uint32_t quarter = threadIdx.x % 32 / 8;
+    const float *at = sums + n * LANES_PITCH + lanes_quad() * 4;
+    const float4 delta = *(const float4 *)at, x = *(const float4 *)(at + LANES_SUMS);
+    const float4 b = *(const float4 *)&c.shared.bc[n][quarter * 4];
+    const float4 cc = *(const float4 *)&c.shared.bc[n][16 + quarter * 4];
+    const float bs[4] = {b.x, b.y, b.z, b.w}, cs[4] = {cc.x, cc.y, cc.z, cc.w};
+    const float4 dx = make_float4(__fmul_rn(delta.x, x.x), __fmul_rn(delta.y, x.y),
+                                  __fmul_rn(delta.z, x.z), __fmul_rn(delta.w, x.w));
+    float4 sum = make_float4(0, 0, 0, 0);
+    float *to = c.shared.states[n] + scan.offset;
+#pragma unroll
+    for (int j = 0; j < 4; j++) {
+        float4 h = scan.h[i][j];
+        lanes_step(h.x, sum.x, a[j].x, delta.x, dx.x, bs[j], cs[j]);
+        lanes_step(h.y, sum.y, a[j].y, delta.y, dx.y, bs[j], cs[j]);
+        lanes_step(h.z, sum.z, a[j].z, delta.z, dx.z, bs[j], cs[j]);
+        lanes_step(h.w, sum.w, a[j].w, delta.w, dx.w, bs[j], cs[j]);
+        if (scan.mine)
+            __stcs((float4 *)(to + (size_t)j * c.s.inner), h);
+    }
+    lanes_scan_load(c, scan, i, next);
+#pragma unroll
+    for (int step = 8; step <= 16; step *= 2) {
+        sum.x = __fadd_rn(sum.x, __shfl_xor_sync(0xFFFFFFFFu, sum.x, step));
+        sum.y = __fadd_rn(sum.y, __shfl_xor_sync(0xFFFFFFFFu, sum.y, step));
+        sum.z = __fadd_rn(sum.z, __shfl_xor_sync(0xFFFFFFFFu, sum.z, step));
+        sum.w = __fadd_rn(sum.w, __shfl_xor_sync(0xFFFFFFFFu, sum.w, step));
+    }
+    if (quarter < 2 && scan.mine) {
+        const float2 z = *(const float2 *)(at + 2 * LANES_SUMS + quarter * 2);
+        const float s0 = quarter ? sum.z : sum.x, s1 = quarter ? sum.w : sum.y;
+        lanes_put(c.w.y, n, d + quarter * 2,
+                  __fmul_rn(__fmaf_rn(skip.x, quarter ? x.z : x.x, s0), z.x),
+                  __fmul_rn(__fmaf_rn(skip.y, quarter ? x.w : x.y, s1), z.y));
+    }
+}
+
+__device__ __forceinline__ void lanes_scan_all(const lanes_run_state &c, lanes_scan &scan,
+                                               const lanes_item &item, const float *sums)
+{
+    const uint32_t quad = lanes_quad(), d = item.tile * 16 + quad * 4;
+    const uint32_t quarter = threadIdx.x % 32 / 8;
+    float4 a[4] = {};
+    float2 skip = make_float2(0, 0);
+    if (scan.mine) {
+#pragma unroll
+        for (int j = 0; j < 4; j++) {
+            const float4 v =
+                __ldg((const float4 *)(c.layer->a + (size_t)(quarter * 4 + j) * c.s.inner + d));
+            a[j] = make_float4(__fmul_rn(v.x, MATH_LOG2_E), __fmul_rn(v.y, MATH_LOG2_E),
+                               __fmul_rn(v.z, MATH_LOG2_E), __fmul_rn(v.w, MATH_LOG2_E));
+        }
+        skip = __ldg((const float2 *)(c.layer->skip + d + quarter % 2 * 2));
+    }
+#pragma unroll 1
+    for (uint32_t n = threadIdx.x / 64; n < c.lanes; n += 4 * LANES_AHEAD) {
+#pragma unroll
+        for (int i = 0; i < LANES_AHEAD; i++)
+            if (n + 4 * i < c.lanes)
+                lanes_scan_lane(c, scan, i, n + 4 * i, n + 4 * (i + LANES_AHEAD), a, skip, sums, d);
+    }
+}
+
+#endif
