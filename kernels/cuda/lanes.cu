@@ -221,12 +221,12 @@ __device__ __forceinline__ void lanes_set_up(lanes_shared &shared, const struct 
         }
         for (uint32_t k = 0; k < LANES_PIECES; k++) {
             ring_init(&shared.piece_full[k], 1);
-            ring_init(&shared.piece_empty[k], WARPS);
+            ring_init(&shared.piece_empty[k], WARPS * LANES_CLUSTER);
         }
-        ring_init(&shared.go, 1);
+        ring_init(&shared.go, LANES_CLUSTER);
         asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
     }
-    __syncthreads();
+    lanes_cluster_wait();
 }
 
 /* Shared memory: pieces, slots, the rest. */
@@ -260,6 +260,8 @@ __global__ void __launch_bounds__(LANES_THREADS, 1)
         else if (warp == WARPS + LANES_FETCHERS)
             lanes_fetch_pieces(w, shared, memory, steps);
     }
+    __syncwarp();
+    lanes_cluster_wait(); /* none leaves while another writes to its shared memory */
 #endif
 }
 
@@ -289,7 +291,7 @@ static struct lanes_stage whole_stage(const struct product_shape *p, uint32_t ti
     s.row_bytes = p->units * 512;
     s.slices = 1;
     s.each = each < most ? each : most;
-    s.across = s.items = divided_up(tiles, s.each);
+    s.across = s.items = device_round_up(divided_up(tiles, s.each), LANES_CLUSTER);
     return s;
 }
 
@@ -313,10 +315,13 @@ static bool plain(const struct device_matrix *m)
 static bool suits(const struct lanes_request *r)
 {
     const struct device_layer_shape *s = &r->model->shape;
-    bool ok = plain(&r->model->output) && r->model->layer_count <= MOST_LAYERS && s->states == 16 &&
-              s->taps == 4 && s->inner % 16 == 0 && r->shapes[STAGE_IN].slice_shift == 0 &&
-              r->shapes[STAGE_DT].slice_shift == 0 && r->shapes[STAGE_LOGITS].slice_shift == 0 &&
-              r->shapes[STAGE_X].outputs * 4 <= LANES_PIECE && r->model->state_logits % 4 == 0;
+    bool ok =
+        plain(&r->model->output) && r->model->layer_count <= MOST_LAYERS && s->states == 16 &&
+        s->taps == 4 && s->inner % 16 == 0 && r->model->embedding % 8 == 0 &&
+        r->shapes[STAGE_IN].slice_shift == 0 && r->shapes[STAGE_DT].slice_shift == 0 &&
+        r->shapes[STAGE_LOGITS].slice_shift == 0 &&
+        r->shapes[STAGE_X].outputs * r->shapes[STAGE_X].cuts * 4 <= LANES_PIECES * LANES_PIECE &&
+        r->model->state_logits % 4 == 0;
     for (uint32_t i = 0; ok && i < r->model->layer_count; i++) {
         const struct token_layer *l = &r->layers[i];
         ok = plain(&l->in) && plain(&l->x) && plain(&l->dt) && plain(&l->out);
@@ -324,21 +329,45 @@ static bool suits(const struct lanes_request *r)
     return ok;
 }
 
+/* How the kernel is launched: in clusters, all blocks at once. */
+struct launch {
+    cudaLaunchConfig_t config;
+    cudaLaunchAttribute attributes[2];
+};
+
+static void set_launch(struct launch *l, uint32_t blocks, cudaStream_t stream)
+{
+    *l = {};
+    l->attributes[0].id = cudaLaunchAttributeClusterDimension;
+    l->attributes[0].val.clusterDim.x = LANES_CLUSTER;
+    l->attributes[0].val.clusterDim.y = l->attributes[0].val.clusterDim.z = 1;
+    l->attributes[1].id = cudaLaunchAttributeCooperative;
+    l->attributes[1].val.cooperative = 1;
+    l->config.gridDim = dim3(blocks);
+    l->config.blockDim = dim3((uint32_t)LANES_THREADS);
+    l->config.dynamicSmemBytes = LANES_BYTES;
+    l->config.stream = stream;
+    l->config.attrs = l->attributes;
+    l->config.numAttrs = 2;
+}
+
 static bool able(uint32_t *blocks)
 {
-    int device = 0, major = 0, minor = 0, count = 0, fit = 0;
+    int device = 0, major = 0, minor = 0, count = 0, clusters = 0;
+    struct launch launch;
     if (cudaGetDevice(&device) != cudaSuccess ||
         cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) != cudaSuccess ||
         cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device) != cudaSuccess ||
         cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, device) != cudaSuccess ||
         major != 9 || minor != 0)
         return false;
-    *blocks = (uint32_t)count;
-    return cudaFuncSetAttribute(lanes_kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                LANES_BYTES) == cudaSuccess &&
-           cudaOccupancyMaxActiveBlocksPerMultiprocessor(&fit, lanes_kernel, LANES_THREADS,
-                                                         LANES_BYTES) == cudaSuccess &&
-           fit >= 1;
+    set_launch(&launch, (uint32_t)count / LANES_CLUSTER * LANES_CLUSTER, 0);
+    if (cudaFuncSetAttribute(lanes_kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                             LANES_BYTES) != cudaSuccess ||
+        cudaOccupancyMaxActiveClusters(&clusters, lanes_kernel, &launch.config) != cudaSuccess)
+        return false;
+    *blocks = (uint32_t)clusters * LANES_CLUSTER;
+    return clusters > 0;
 }
 
 static size_t lay_out(struct lanes *t, const struct lanes_request *r, uint8_t *base)
@@ -371,10 +400,10 @@ static size_t lay_out(struct lanes *t, const struct lanes_request *r, uint8_t *b
     w->z = (float *)take((size_t)TOKEN_LANES * w->inner_stride * sizeof(float));
     w->part = (float *)take(x > out ? x : out);
     w->bc = (float *)take((size_t)TOKEN_LANES * 32 * sizeof(float));
-    w->u = take((size_t)divided_up(m->embedding, 256) * LANES_PIECE);
-    w->xc = take((size_t)units * LANES_PIECE);
-    w->dt = take((size_t)divided_up(m->shape.rank, 256) * LANES_PIECE);
-    w->y = take((size_t)units * LANES_PIECE);
+    w->u = take((size_t)divided_up(m->embedding, 256) * LANES_UNIT);
+    w->xc = take((size_t)units * LANES_UNIT);
+    w->dt = take((size_t)divided_up(m->shape.rank, 256) * LANES_UNIT);
+    w->y = take((size_t)units * LANES_UNIT);
     return used;
 }
 
@@ -410,8 +439,7 @@ void lanes_free(struct lanes *t)
 cudaError_t lanes_run(struct lanes *t, const struct token_lanes *table, uint32_t count,
                       cudaStream_t stream)
 {
-    void *arguments[] = {&t->model, &t->work, &table, &count};
-    return cudaLaunchCooperativeKernel((const void *)lanes_kernel, dim3(t->blocks),
-                                       dim3((uint32_t)LANES_THREADS), arguments,
-                                       (size_t)LANES_BYTES, stream);
+    struct launch launch;
+    set_launch(&launch, t->blocks, stream);
+    return cudaLaunchKernelEx(&launch.config, lanes_kernel, t->model, t->work, table, count);
 }

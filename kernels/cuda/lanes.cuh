@@ -1,10 +1,11 @@
 /* lanes.cuh: how lanes.cu shares out its products, fetches what they need and multiplies;
  * private to lanes.cu, which explains the whole.
  *
- * Activations lie in pieces of 256 columns of all lanes, as the tensor cores read them from
- * shared memory: [32 groups of 8 columns][TOKEN_LANES][8] BF16, one bulk copy each. Columns
- * are numbered within their chunk of 32 as fragment_plain takes them: group 2 p + h of a
- * chunk holds columns 8t + 4p + 2h and the next one, t = 0 .. 3. */
+ * Activations lie in units of 256 columns of all lanes, as the tensor cores read them from
+ * shared memory: [32 groups of 8 columns][TOKEN_LANES][8] BF16. They are fetched in pieces of
+ * half a unit; each block of a cluster fetches a part of a piece for all of them. Columns are
+ * numbered within their chunk of 32 as fragment_plain takes them: group 2 p + h of a chunk holds
+ * columns 8t + 4p + 2h and the next one, t = 0 .. 3. */
 #ifndef TIDEMARK_KERNELS_CUDA_LANES_CUH
 #define TIDEMARK_KERNELS_CUDA_LANES_CUH
 
@@ -12,11 +13,13 @@
 #include "kernels/cuda/share.cuh"
 
 enum {
+    LANES_CLUSTER = 2,    /* blocks that share what they fetch of activations */
     LANES_SLOTS = 2,      /* of a warp's weights */
     LANES_ROW = 512 + 64, /* bytes from row to row in a slot: 64 more than a multiple of 128 */
     LANES_SLOT = 16 * LANES_ROW,
-    LANES_PIECES = 2,
-    LANES_PIECE = 256 * TOKEN_LANES * 2,
+    LANES_PIECES = 4,
+    LANES_PIECE = 128 * TOKEN_LANES * 2,
+    LANES_UNIT = 2 * LANES_PIECE,
     LANES_GROUP = TOKEN_LANES * 16, /* bytes of 8 columns of all lanes */
     LANES_FETCHERS = 4,             /* warps that fetch weights, each for two others */
     LANES_THREADS = 2 * THREADS,    /* whole warpgroups, for the registers' sake */
@@ -25,13 +28,16 @@ enum {
 };
 
 static_assert(3 * LANES_SUMS * 4 <= LANES_PIECES * LANES_PIECE, "sums lie where the pieces were");
+static_assert(LANES_PIECES % 2 == 0, "a unit's pieces are side by side");
 
 /* One of the five products. An item is `each` tiles of rows and a group of the units of 256
  * columns: slice k of cut c, the sums of slices and of cuts being added by who reads them.
  * Of IN, tiles are those of the channels, whose gates a block makes, too. */
 struct lanes_stage {
     uint32_t outputs, tiles, units, row_bytes;
-    uint32_t cut, slices, each, across, items; /* across: items of a group */
+    /* `across` items a group, some of the last perhaps without rows: a cluster's blocks have
+     * items of one group, always. */
+    uint32_t cut, slices, each, across, items;
 };
 
 struct lanes_item {
@@ -44,7 +50,7 @@ __device__ __forceinline__ lanes_item lanes_item_at(const lanes_stage &s, uint32
     lanes_item item;
     item.group = index / s.across;
     item.tile = (index - item.group * s.across) * s.each;
-    item.tiles = min(s.each, s.tiles - item.tile);
+    item.tiles = item.tile < s.tiles ? min(s.each, s.tiles - item.tile) : 0;
     const uint32_t cut = item.group / s.slices, end = min((cut + 1) * s.cut, s.units);
     item.unit = cut * s.cut + item.group % s.slices;
     item.step = s.slices;
@@ -82,17 +88,59 @@ struct lanes_shared {
     const uint8_t *matrices[4 * MOST_LAYERS + 1];
 };
 
-/* Where a column of a lane lies in its pieces; columns d and d + 1 of an even d are side by
+/* Where a column of a lane lies in its units; columns d and d + 1 of an even d are side by
  * side. */
-__device__ __forceinline__ uint8_t *lanes_at(uint8_t *pieces, uint32_t n, uint32_t d)
+__device__ __forceinline__ uint8_t *lanes_at(uint8_t *units, uint32_t n, uint32_t d)
 {
     const uint32_t group = d % 256 / 32 * 4 + d % 8 / 2;
-    return pieces + (size_t)(d / 256) * LANES_PIECE + group * LANES_GROUP + n * 16 + d % 32 / 8 * 4;
+    return units + (size_t)(d / 256) * LANES_UNIT + group * LANES_GROUP + n * 16 + d % 32 / 8 * 4;
 }
 
-__device__ __forceinline__ void lanes_put(uint8_t *pieces, uint32_t n, uint32_t d, float a, float b)
+__device__ __forceinline__ void lanes_put(uint8_t *units, uint32_t n, uint32_t d, float a, float b)
 {
-    *(__nv_bfloat162 *)lanes_at(pieces, n, d) = __floats2bfloat162_rn(a, b);
+    *(__nv_bfloat162 *)lanes_at(units, n, d) = __floats2bfloat162_rn(a, b);
+}
+
+/* --- clusters ----------------------------------------------------------------------------- */
+
+__device__ __forceinline__ uint32_t lanes_rank()
+{
+    uint32_t rank;
+    asm("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
+    return rank;
+}
+
+/* All threads of all blocks of the cluster. */
+__device__ __forceinline__ void lanes_cluster_wait()
+{
+    asm volatile("barrier.cluster.arrive.release.aligned;\n"
+                 "barrier.cluster.wait.acquire.aligned;" ::
+                     : "memory");
+}
+
+/* One arrival at block `rank`'s barrier in the place of this block's. What it stands for is
+ * that shared memory has been read, which needs no fence: one for the cluster waits for all
+ * that the block has written to memory. */
+__device__ __forceinline__ void lanes_arrive(uint64_t *barrier, uint32_t rank)
+{
+    asm volatile("{\n"
+                 ".reg .b32 there;\n"
+                 "mapa.shared::cluster.u32 there, %0, %1;\n"
+                 "mbarrier.arrive.shared::cluster.b64 _, [there];\n"
+                 "}" ::"r"(ring_address(barrier)),
+                 "r"(rank)
+                 : "memory");
+}
+
+/* To the same place in all blocks of the cluster, which each count the bytes. */
+__device__ __forceinline__ void lanes_copy(void *shared, const void *global, uint32_t bytes,
+                                           uint64_t *barrier)
+{
+    asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes"
+                 ".multicast::cluster [%0], [%1], %2, [%3], %4;" ::"r"(ring_address(shared)),
+                 "l"(global), "r"(bytes), "r"(ring_address(barrier)),
+                 "h"((uint16_t)((1 << LANES_CLUSTER) - 1))
+                 : "memory");
 }
 
 /* --- warps that fetch ------------------------------------------------------------------- */
@@ -141,10 +189,13 @@ __device__ __forceinline__ void lanes_fetch_weights(const lanes_work &w, lanes_s
     }
 }
 
-/* Pieces of an item, when `go` says that they are made and that there is room. */
+/* Pieces of an item, when `go` says that the whole cluster wants them, and that there is
+ * room. */
 __device__ __forceinline__ void lanes_fetch_pieces(const lanes_work &w, lanes_shared &shared,
                                                    uint8_t *pieces, uint32_t steps)
 {
+    enum { PART = LANES_PIECE / LANES_CLUSTER };
+    const uint32_t mine = lanes_rank() * PART;
     uint32_t slot = 0, phase = 1, rounds = 0;
     for (uint32_t step = 0; step < steps; step++) {
         const uint32_t stage = lanes_stage_of(step, steps);
@@ -159,13 +210,14 @@ __device__ __forceinline__ void lanes_fetch_pieces(const lanes_work &w, lanes_sh
                 continue;
             ring_wait(&shared.go, rounds++ & 1);
             asm volatile("fence.proxy.async;" ::: "memory");
-            for (uint32_t i = 0; i < item.count; i++) {
+            for (uint32_t i = 0; i < 2 * item.count; i++) {
                 ring_wait(&shared.piece_empty[slot], phase);
                 if (threadIdx.x % 32 == 0) {
+                    const size_t at = (size_t)(item.unit + i / 2 * item.step) * LANES_UNIT;
                     ring_expect(&shared.piece_full[slot], LANES_PIECE);
-                    ring_copy(pieces + slot * LANES_PIECE,
-                              from + (size_t)(item.unit + i * item.step) * LANES_PIECE, LANES_PIECE,
-                              &shared.piece_full[slot]);
+                    lanes_copy(pieces + slot * LANES_PIECE + mine,
+                               from + at + i % 2 * LANES_PIECE + mine, PART,
+                               &shared.piece_full[slot]);
                 }
                 __syncwarp();
                 if (++slot == LANES_PIECES) {
@@ -215,90 +267,115 @@ __device__ __forceinline__ void lanes_wgmma(float (&d)[32], uint32_t a0, uint32_
                  : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "l"(b));
 }
 
-/* A unit: weights of 16 rows a warp, `pitch` bytes apart, rows 8 .. 15 from `up` on. A chunk
- * of 32 columns is loaded while the one before is multiplied. */
-__device__ __forceinline__ void lanes_unit(float (&acc)[32], const uint8_t *low, const uint8_t *up,
-                                           const uint8_t *piece)
+/* A piece that a warp is done with, as all of the cluster hear. */
+__device__ __forceinline__ void lanes_piece_done(const lanes_run_state &c, uint32_t piece)
 {
+    __syncwarp();
+    if (threadIdx.x % 32 < LANES_CLUSTER)
+        lanes_arrive(&c.shared.piece_empty[piece], threadIdx.x % 32);
+}
+
+/* A unit: weights of 16 rows a warp, rows 8 .. 15 from `up` on. A chunk of 32 columns is
+ * loaded while the one before is multiplied. */
+__device__ __forceinline__ void lanes_unit(float (&acc)[32], lanes_run_state &c, const uint8_t *low,
+                                           const uint8_t *up)
+{
+    const uint8_t *piece = c.pieces + c.piece * LANES_PIECE;
     uint4 l[2], u[2];
     l[0] = *(const uint4 *)low, u[0] = *(const uint4 *)up;
 #pragma unroll
-    for (int c = 0; c < 8; c++) {
-        const uint4 &lo = l[c % 2], &hi = u[c % 2];
-        const uint64_t b = lanes_descriptor(piece + c * 4 * LANES_GROUP);
+    for (int k = 0; k < 8; k++) {
+        const uint4 &lo = l[k % 2], &hi = u[k % 2];
+        const uint64_t b = lanes_descriptor(piece + k * 4 * LANES_GROUP);
+        if (k % 4 == 0)
+            ring_wait(&c.shared.piece_full[c.piece + k / 4], c.piece_phase);
         asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
         lanes_wgmma(acc, lo.x, hi.x, lo.y, hi.y, b);
         lanes_wgmma(acc, lo.z, hi.z, lo.w, hi.w, b + (2 * LANES_GROUP >> 4));
         asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
-        if (c + 1 < 8) {
+        if (k + 1 < 8) {
             asm volatile("wgmma.wait_group.sync.aligned 1;" ::: "memory");
-            l[(c + 1) % 2] = *(const uint4 *)(low + (c + 1) * 64);
-            u[(c + 1) % 2] = *(const uint4 *)(up + (c + 1) * 64);
+            l[(k + 1) % 2] = *(const uint4 *)(low + (k + 1) * 64);
+            u[(k + 1) % 2] = *(const uint4 *)(up + (k + 1) * 64);
         }
+        if (k == 4)
+            lanes_piece_done(c, c.piece);
     }
+    asm volatile("wgmma.wait_group.sync.aligned 0;" ::: "memory");
+    lanes_piece_done(c, c.piece + 1);
 }
 
-/* An item's product: acc as a tensor core gives it, place_of() says where. */
+/* An item's product: acc as a tensor core gives it, lanes_acc_...() say where. */
 __device__ __forceinline__ void lanes_product(float (&acc)[32], lanes_run_state &c, uint32_t stage,
                                               const lanes_item &item)
 {
     const uint32_t warp = threadIdx.x / 32, lane = threadIdx.x % 32;
     const bool mine = lanes_row(item, stage, warp, 0) != LANES_NO_ROW;
     const bool busy = lanes_row(item, stage, warp & ~3u, 0) != LANES_NO_ROW;
+    const uint8_t *low = c.shared.zero, *up = low;
 #pragma unroll
     for (int i = 0; i < 32; i++)
         acc[i] = 0;
-    if (threadIdx.x == 0 && item.count > 0)
-        ring_arrive(&c.shared.go, 1);
+    if (threadIdx.x < LANES_CLUSTER && item.count > 0)
+        lanes_arrive(&c.shared.go, threadIdx.x);
 #pragma unroll 1
     for (uint32_t i = 0; i < item.count; i++) {
-        const uint8_t *low = c.shared.zero, *up = low;
         if (mine) {
             ring_wait(&c.shared.full[warp][c.slot], c.phase);
-            low = c.slots + c.slot * LANES_SLOT + lane / 4 * LANES_ROW;
+            low = c.slots + c.slot * LANES_SLOT + lane / 4 * LANES_ROW + lane % 4 * 16;
             up = low + 8 * LANES_ROW;
         }
-        ring_wait(&c.shared.piece_full[c.piece], c.piece_phase);
         if (busy) {
-            lanes_unit(acc, low + lane % 4 * 16, up + lane % 4 * 16,
-                       c.pieces + c.piece * LANES_PIECE);
-            asm volatile("wgmma.wait_group.sync.aligned 0;" ::: "memory");
+            lanes_unit(acc, c, low, up);
+        } else {
+            for (uint32_t k = c.piece; k < c.piece + 2; k++) {
+                ring_wait(&c.shared.piece_full[k], c.piece_phase);
+                lanes_piece_done(c, k);
+            }
         }
-        __syncwarp();
-        if (lane == 0) {
-            ring_arrive(&c.shared.piece_empty[c.piece], 1);
-            if (mine)
+        if (mine) {
+            if (lane == 0)
                 ring_arrive(&c.shared.empty[warp][c.slot], 1);
+            if (++c.slot == LANES_SLOTS) {
+                c.slot = 0;
+                c.phase ^= 1;
+            }
         }
-        if (mine && ++c.slot == LANES_SLOTS) {
-            c.slot = 0;
-            c.phase ^= 1;
-        }
-        if (++c.piece == LANES_PIECES) {
+        c.piece += 2;
+        if (c.piece == LANES_PIECES) {
             c.piece = 0;
             c.piece_phase ^= 1;
         }
     }
 }
 
-/* Lane and row of acc[i]: the row within the warp's tile. */
-__device__ __forceinline__ uint32_t lanes_acc_lane(int i)
+/* threadIdx.x, of which the compiler does not know that it never changes: else it makes all
+ * addresses of all stages once, and has no registers left. */
+__device__ __forceinline__ uint32_t lanes_thread()
 {
-    return (uint32_t)(i / 4 * 8 + i % 2) + threadIdx.x % 4 * 2;
+    uint32_t thread = threadIdx.x;
+    asm volatile("" : "+r"(thread));
+    return thread;
 }
 
-__device__ __forceinline__ uint32_t lanes_acc_row(int i)
+/* Lane and row of acc[i]: the row within the warp's tile. */
+__device__ __forceinline__ uint32_t lanes_acc_lane(uint32_t thread, int i)
 {
-    return threadIdx.x % 32 / 4 + (uint32_t)(i / 2 % 2 * 8);
+    return (uint32_t)(i / 4 * 8 + i % 2) + thread % 4 * 2;
+}
+
+__device__ __forceinline__ uint32_t lanes_acc_row(uint32_t thread, int i)
+{
+    return thread % 32 / 4 + (uint32_t)(i / 2 % 2 * 8);
 }
 
 /* A warpgroup's sums to [TOKEN_LANES][LANES_PITCH]. */
 __device__ __forceinline__ void lanes_put_sums(float *sums, const float (&acc)[32])
 {
-    const uint32_t tile = threadIdx.x / 32 % 4 * 16;
+    const uint32_t thread = lanes_thread(), tile = thread / 32 % 4 * 16;
 #pragma unroll
     for (int i = 0; i < 32; i++)
-        sums[lanes_acc_lane(i) * LANES_PITCH + tile + lanes_acc_row(i)] = acc[i];
+        sums[lanes_acc_lane(thread, i) * LANES_PITCH + tile + lanes_acc_row(thread, i)] = acc[i];
 }
 
 #endif

@@ -12,25 +12,27 @@ __device__ __forceinline__ void lanes_put_part(const lanes_run_state &c, const l
                                                uint32_t row, uint32_t stride,
                                                const float (&acc)[32])
 {
+    const uint32_t thread = lanes_thread();
     if (row == LANES_NO_ROW)
         return;
     float *to = c.w.part + (size_t)item.group * TOKEN_LANES * stride + row;
 #pragma unroll
     for (int i = 0; i < 32; i++) {
-        const uint32_t n = lanes_acc_lane(i);
+        const uint32_t n = lanes_acc_lane(thread, i);
         if (n < c.lanes)
-            to[(size_t)n * stride + lanes_acc_row(i)] = acc[i];
+            to[(size_t)n * stride + lanes_acc_row(thread, i)] = acc[i];
     }
 }
 
 __device__ __forceinline__ void lanes_put_logits(const lanes_run_state &c, uint32_t row,
                                                  const float (&acc)[32])
 {
+    const uint32_t thread = lanes_thread();
     if (row == LANES_NO_ROW)
         return;
 #pragma unroll
     for (int i = 0; i < 32; i++) {
-        const uint32_t n = lanes_acc_lane(i), at = row + lanes_acc_row(i);
+        const uint32_t n = lanes_acc_lane(thread, i), at = row + lanes_acc_row(thread, i);
         if (n < c.lanes && at < c.model.vocabulary) {
             c.w.logits[(size_t)n * c.model.vocabulary + at] = acc[i];
             c.shared.states[n][c.model.state_logits + at] = acc[i];
@@ -40,111 +42,148 @@ __device__ __forceinline__ void lanes_put_logits(const lanes_run_state &c, uint3
 
 /* --- norm ------------------------------------------------------------------------------- */
 
-/* Eight numbers of x and, where `slices`, the sum of a product's slices added to them. */
-__device__ __forceinline__ void lanes_residual(float v[8], const float *x, const float *part,
-                                               size_t apart, uint32_t slices, uint32_t at,
-                                               uint32_t size)
+struct lanes_eight {
+    float4 a, b;
+};
+
+__device__ __forceinline__ lanes_eight lanes_eight_at(const float *from)
 {
-    load_eight(v, x, at, size);
-    if (slices == 0)
-        return;
-    float sum[8];
-    load_eight(sum, part, at, size);
-    for (uint32_t k = 1; k < slices; k++) {
-        float more[8];
-        load_eight(more, part + k * apart, at, size);
-#pragma unroll
-        for (int i = 0; i < 8; i++)
-            sum[i] = __fadd_rn(sum[i], more[i]);
-    }
-#pragma unroll
-    for (int i = 0; i < 8; i++)
-        v[i] = __fadd_rn(v[i], sum[i]);
+    return {__ldcg((const float4 *)from), __ldcg((const float4 *)from + 1)};
 }
 
-/* A lane's x with what OUT made added, and its pieces of u, by all computing threads. */
+__device__ __forceinline__ void lanes_eight_add(lanes_eight &x, const lanes_eight &y)
+{
+    x.a.x = __fadd_rn(x.a.x, y.a.x), x.a.y = __fadd_rn(x.a.y, y.a.y);
+    x.a.z = __fadd_rn(x.a.z, y.a.z), x.a.w = __fadd_rn(x.a.w, y.a.w);
+    x.b.x = __fadd_rn(x.b.x, y.b.x), x.b.y = __fadd_rn(x.b.y, y.b.y);
+    x.b.z = __fadd_rn(x.b.z, y.b.z), x.b.w = __fadd_rn(x.b.w, y.b.w);
+}
+
+__device__ __forceinline__ float lanes_eight_squares(float sum, const lanes_eight &x)
+{
+    sum = __fmaf_rn(x.a.x, x.a.x, sum), sum = __fmaf_rn(x.a.y, x.a.y, sum);
+    sum = __fmaf_rn(x.a.z, x.a.z, sum), sum = __fmaf_rn(x.a.w, x.a.w, sum);
+    sum = __fmaf_rn(x.b.x, x.b.x, sum), sum = __fmaf_rn(x.b.y, x.b.y, sum);
+    return sum = __fmaf_rn(x.b.z, x.b.z, sum), __fmaf_rn(x.b.w, x.b.w, sum);
+}
+
+/* A lane's x with what OUT made added, and its units of u, by all computing threads. What they
+ * hold of it is on its way at once: what is not there is read in another place, since
+ * conditions cost registers. */
 __device__ __forceinline__ void lanes_normalize(const lanes_run_state &c, uint32_t n,
                                                 const float *weight, uint32_t slices)
 {
-    enum { HELD = 2 };
-    const uint32_t first = threadIdx.x * 8, stride = THREADS * 8, size = c.model.embedding;
-    const uint32_t columns = (size + 255) / 256 * 256, width = c.w.embedding_stride;
-    float *x = c.w.x + (size_t)n * width, value[HELD][8], sum = 0;
+    enum { HELD = 2, PARTS = 4 };
+    const uint32_t first = lanes_thread() * 8, stride = THREADS * 8, size = c.model.embedding;
+    const uint32_t width = c.w.embedding_stride;
+    const size_t apart = (size_t)TOKEN_LANES * width;
+    float *x = c.w.x + (size_t)n * width, sum = 0;
     const float *part = c.w.part + (size_t)n * width;
-    auto take = [&](float v[8], uint32_t at) {
-        lanes_residual(v, x, part, (size_t)TOKEN_LANES * width, slices, at, size);
+    lanes_eight v[HELD];
+    auto residual = [&](lanes_eight &r, lanes_eight p[PARTS], uint32_t at) {
 #pragma unroll
-        for (int i = 0; i < 8; i++)
-            sum = __fmaf_rn(v[i], v[i], sum);
-        if (slices == 0)
-            return;
-        for (uint32_t i = 0; i < 8 && at + i < size; i++)
-            x[at + i] = v[i];
+        for (uint32_t k = 1; k < PARTS; k++)
+            if (k < slices)
+                lanes_eight_add(p[0], p[k]);
+        for (uint32_t k = PARTS; k < slices; k++)
+            lanes_eight_add(p[0], lanes_eight_at(part + k * apart + at));
+        if (slices > 0)
+            lanes_eight_add(r, p[0]);
+        sum = lanes_eight_squares(sum, r);
+        if (slices > 0) {
+            *(float4 *)(x + at) = r.a;
+            *(float4 *)(x + at + 4) = r.b;
+        }
     };
+    auto put = [&](const lanes_eight &r, const lanes_eight &w, float scale, uint32_t at) {
+        lanes_put(c.w.u, n, at, __fmul_rn(__fmul_rn(r.a.x, scale), w.a.x),
+                  __fmul_rn(__fmul_rn(r.a.y, scale), w.a.y));
+        lanes_put(c.w.u, n, at + 2, __fmul_rn(__fmul_rn(r.a.z, scale), w.a.z),
+                  __fmul_rn(__fmul_rn(r.a.w, scale), w.a.w));
+        lanes_put(c.w.u, n, at + 4, __fmul_rn(__fmul_rn(r.b.x, scale), w.b.x),
+                  __fmul_rn(__fmul_rn(r.b.y, scale), w.b.y));
+        lanes_put(c.w.u, n, at + 6, __fmul_rn(__fmul_rn(r.b.z, scale), w.b.z),
+                  __fmul_rn(__fmul_rn(r.b.w, scale), w.b.w));
+    };
+    {
+        lanes_eight p[HELD][PARTS];
+#pragma unroll
+        for (int k = 0; k < HELD; k++) {
+            const uint32_t at = min(first + k * stride, size - 8);
+            v[k] = lanes_eight_at(x + at);
+#pragma unroll
+            for (uint32_t i = 0; i < PARTS; i++)
+                p[k][i] = lanes_eight_at(part + min(i, max(slices, 1u) - 1) * apart + at);
+        }
+#pragma unroll
+        for (int k = 0; k < HELD; k++)
+            if (first + k * stride < size)
+                residual(v[k], p[k], first + k * stride);
+    }
+    for (uint32_t at = first + HELD * stride; at < size; at += stride) {
+        lanes_eight more = lanes_eight_at(x + at), p[PARTS];
+#pragma unroll
+        for (uint32_t i = 0; i < PARTS; i++)
+            p[i] = lanes_eight_at(part + min(i, max(slices, 1u) - 1) * apart + at);
+        residual(more, p, at);
+    }
+    lanes_eight w[HELD];
 #pragma unroll
     for (int k = 0; k < HELD; k++)
-        take(value[k], first + k * stride);
-    for (uint32_t at = first + HELD * stride; at < size; at += stride) {
-        float more[8];
-        take(more, at);
-    }
+        w[k] = lanes_eight_at(weight + min(first + k * stride, size - 8));
     sum = block_sum(sum, c.shared.scratch);
     const float scale =
         __fdiv_rn(1.0f, __fsqrt_rn(__fadd_rn(__fdiv_rn(sum, (float)size), c.model.epsilon)));
-    auto put = [&](const float v[8], uint32_t at) {
-        float w[8];
-        load_eight(w, weight, at, size);
-#pragma unroll
-        for (int i = 0; i < 8; i++)
-            w[i] = __fmul_rn(__fmul_rn(v[i], scale), w[i]);
-#pragma unroll
-        for (uint32_t i = 0; i < 8; i += 2)
-            lanes_put(c.w.u, n, at + i, w[i], w[i + 1]);
-    };
 #pragma unroll
     for (int k = 0; k < HELD; k++)
-        if (first + k * stride < columns)
-            put(value[k], first + k * stride);
-    for (uint32_t at = first + HELD * stride; at < columns; at += stride) {
-        load_eight(value[0], x, at, size);
-        put(value[0], at);
-    }
+        if (first + k * stride < size)
+            put(v[k], w[k], scale, first + k * stride);
+    for (uint32_t at = first + HELD * stride; at < size; at += stride)
+        put(lanes_eight_at(x + at), lanes_eight_at(weight + at), scale, at);
     block_wait(); /* before `scratch` is used again */
 }
 
 /* --- dt, B and C ------------------------------------------------------------------------ */
 
-/* A lane's pieces of dt, and bc, from the parts of X, by all computing threads. values: of
- * all X's outputs in shared memory. */
+/* A lane's units of dt, and bc, from the parts of X, by all computing threads. values: room
+ * for the sums of all cuts in shared memory. */
 __device__ __forceinline__ void lanes_mix(const lanes_run_state &c, uint32_t n, float *values)
 {
+    const uint32_t thread = lanes_thread();
+    enum { HELD = 3 };
     const lanes_stage &x = c.w.stages[STAGE_X];
-    const uint32_t rank = c.s.rank, states = c.s.states, groups = x.items / x.across;
+    const uint32_t rank = c.s.rank, states = c.s.states, cuts = x.items / x.across / x.slices;
     const size_t apart = (size_t)TOKEN_LANES * c.w.mixer_stride;
     const float *part = c.w.part + (size_t)n * c.w.mixer_stride;
-    for (uint32_t i = threadIdx.x; i < x.outputs; i += THREADS) {
-        float sum = 0, of_cut = 0;
-        uint32_t slice = 0;
-        for (uint32_t k = 0; k < groups; k += 16) {
-            float some[16];
+    for (uint32_t i0 = thread; i0 < cuts * x.outputs; i0 += HELD * THREADS) {
+        float some[HELD][WARPS];
 #pragma unroll
-            for (int e = 0; e < 16; e++)
-                some[e] = k + e < groups ? __ldcg(part + (k + e) * apart + i) : 0.0f;
+        for (int k = 0; k < HELD; k++) {
+            const uint32_t i = min(i0 + k * THREADS, cuts * x.outputs - 1), cut = i / x.outputs;
+            const float *from = part + cut * x.slices * apart + (i - cut * x.outputs);
 #pragma unroll
-            for (int e = 0; e < 16; e++) {
-                if (k + e >= groups)
-                    continue;
-                of_cut = slice == 0 ? some[e] : __fadd_rn(of_cut, some[e]);
-                if (++slice == x.slices) {
-                    sum = __fadd_rn(sum, of_cut);
-                    slice = 0;
-                }
-            }
+            for (uint32_t e = 0; e < WARPS; e++)
+                some[k][e] = __ldcg(from + min(e, x.slices - 1) * apart);
         }
+#pragma unroll
+        for (int k = 0; k < HELD; k++) {
+#pragma unroll
+            for (uint32_t e = 1; e < WARPS; e++)
+                if (e < x.slices)
+                    some[k][0] = __fadd_rn(some[k][0], some[k][e]);
+            if (i0 + k * THREADS < cuts * x.outputs)
+                values[i0 + k * THREADS] = some[k][0];
+        }
+    }
+    block_wait();
+    for (uint32_t i = thread; i < x.outputs; i += THREADS) {
+        float sum = 0;
+        for (uint32_t k = 0; k < cuts; k++)
+            sum = __fadd_rn(sum, values[k * x.outputs + i]);
         values[i] = sum;
     }
     block_wait();
-    const uint32_t warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+    const uint32_t warp = thread / 32, lane = thread % 32;
     const uint32_t which = warp < WARPS - 2 ? 0 : warp - (WARPS - 3);
     const uint32_t from = which == 0 ? 0 : rank + (which - 1) * states;
     const uint32_t size = which == 0 ? rank : states;
@@ -157,7 +196,7 @@ __device__ __forceinline__ void lanes_mix(const lanes_run_state &c, uint32_t n, 
             __fdiv_rn(1.0f, __fsqrt_rn(__fadd_rn(__fdiv_rn(sum, (float)size), c.s.mixer_epsilon)));
     if (which == 0) {
         const uint32_t columns = (rank + 255) / 256 * 256;
-        for (uint32_t at = threadIdx.x * 2; at < columns; at += (WARPS - 2) * 64)
+        for (uint32_t at = thread * 2; at < columns; at += (WARPS - 2) * 64)
             lanes_put(c.w.dt, n, at, at < rank ? __fmul_rn(values[at], scale) : 0.0f,
                       at + 1 < rank ? __fmul_rn(values[at + 1], scale) : 0.0f);
     } else if (lane < states) {
@@ -170,9 +209,9 @@ __device__ __forceinline__ void lanes_mix(const lanes_run_state &c, uint32_t n, 
 
 /* Threads take four channels of a lane: warp w the quads 8 (w % 2) + l % 8, and lanes w / 2,
  * l / 8 of sixteen. */
-__device__ __forceinline__ uint32_t lanes_quad()
+__device__ __forceinline__ uint32_t lanes_quad(uint32_t thread)
 {
-    return threadIdx.x / 32 % 2 * 8 + threadIdx.x % 8;
+    return thread / 32 % 2 * 8 + thread % 8;
 }
 
 __device__ __forceinline__ float4 lanes_get(const float *from)
@@ -184,7 +223,8 @@ __device__ __forceinline__ float4 lanes_get(const float *from)
 __device__ __forceinline__ void lanes_finish_in(const lanes_run_state &c, const lanes_item &item,
                                                 const float *sums)
 {
-    const uint32_t quad = lanes_quad(), d = item.tile * 16 + quad * 4, inner = c.s.inner;
+    const uint32_t thread = lanes_thread();
+    const uint32_t quad = lanes_quad(thread), d = item.tile * 16 + quad * 4, inner = c.s.inner;
     if (quad * 4 >= item.tiles * 16)
         return;
     float4 weight[4];
@@ -193,7 +233,7 @@ __device__ __forceinline__ void lanes_finish_in(const lanes_run_state &c, const 
         weight[j] = __ldg((const float4 *)(c.layer->conv_weight + (size_t)j * inner + d));
     const float4 bias = __ldg((const float4 *)(c.layer->conv_bias + d));
     const size_t offset = c.s.layer_offset + (size_t)c.s.states * inner + d;
-    const uint32_t first = threadIdx.x / 64 * 4 + threadIdx.x % 32 / 8;
+    const uint32_t first = thread / 64 * 4 + thread % 32 / 8;
     float4 tail[4][3];
 #pragma unroll
     for (int i = 0; i < 4; i++) {
@@ -259,7 +299,8 @@ __device__ __forceinline__ void lanes_scan_load(const lanes_run_state &c, lanes_
 __device__ __forceinline__ void lanes_scan_begin(const lanes_run_state &c, lanes_scan &scan,
                                                  const lanes_item &item)
 {
-    const uint32_t quad = lanes_quad(), quarter = threadIdx.x % 32 / 8;
+    const uint32_t thread = lanes_thread();
+    const uint32_t quad = lanes_quad(thread), quarter = thread % 32 / 8;
     scan.mine = quad * 4 < item.tiles * 16;
     scan.offset = c.s.layer_offset + (size_t)quarter * 4 * c.s.inner + item.tile * 16 + quad * 4;
 #pragma unroll
@@ -267,7 +308,7 @@ __device__ __forceinline__ void lanes_scan_begin(const lanes_run_state &c, lanes
 #pragma unroll
         for (int j = 0; j < 4; j++)
             scan.h[i][j] = make_float4(0, 0, 0, 0);
-        lanes_scan_load(c, scan, i, threadIdx.x / 64 + 4 * i);
+        lanes_scan_load(c, scan, i, thread / 64 + 4 * i);
     }
 }
 
@@ -275,11 +316,12 @@ __device__ __forceinline__ void lanes_scan_begin(const lanes_run_state &c, lanes
 __device__ __forceinline__ void lanes_make_delta(const lanes_run_state &c, const lanes_item &item,
                                                  float *sums)
 {
-    const uint32_t quad = lanes_quad(), d = item.tile * 16 + quad * 4;
+    const uint32_t thread = lanes_thread();
+    const uint32_t quad = lanes_quad(thread), d = item.tile * 16 + quad * 4;
     if (quad * 4 >= item.tiles * 16)
         return;
     const float4 bias = __ldg((const float4 *)(c.layer->dt_bias + d));
-    const uint32_t first = threadIdx.x / 64 * 4 + threadIdx.x % 32 / 8;
+    const uint32_t first = thread / 64 * 4 + thread % 32 / 8;
     float4 z[4];
     __nv_bfloat162 x[4][2];
 #pragma unroll
@@ -319,11 +361,12 @@ __device__ __forceinline__ float lanes_step(float &h, float &sum, float a, float
 
 /* One lane's step; buffer i of the states gets those of `next`. */
 __device__ __forceinline__ void lanes_scan_lane(const lanes_run_state &c, lanes_scan &scan, int i,
-                                                uint32_t n, uint32_t next, const float4 a[4],
-                                                const float2 &skip, const float *sums, uint32_t d)
+                                                uint32_t thread, uint32_t n, uint32_t next,
+                                                const float4 a[4], const float2 &skip,
+                                                const float *sums, uint32_t d)
 {
-    const uint32_t quarter = threadIdx.x % 32 / 8;
-    const float *at = sums + n * LANES_PITCH + lanes_quad() * 4;
+    const uint32_t quarter = thread % 32 / 8;
+    const float *at = sums + n * LANES_PITCH + lanes_quad(thread) * 4;
     const float4 delta = *(const float4 *)at, x = *(const float4 *)(at + LANES_SUMS);
     const float4 b = *(const float4 *)&c.shared.bc[n][quarter * 4];
     const float4 cc = *(const float4 *)&c.shared.bc[n][16 + quarter * 4];
@@ -362,8 +405,9 @@ __device__ __forceinline__ void lanes_scan_lane(const lanes_run_state &c, lanes_
 __device__ __forceinline__ void lanes_scan_all(const lanes_run_state &c, lanes_scan &scan,
                                                const lanes_item &item, const float *sums)
 {
-    const uint32_t quad = lanes_quad(), d = item.tile * 16 + quad * 4;
-    const uint32_t quarter = threadIdx.x % 32 / 8;
+    const uint32_t thread = lanes_thread();
+    const uint32_t quad = lanes_quad(thread), d = item.tile * 16 + quad * 4;
+    const uint32_t quarter = thread % 32 / 8;
     float4 a[4] = {};
     float2 skip = make_float2(0, 0);
     if (scan.mine) {
@@ -377,11 +421,12 @@ __device__ __forceinline__ void lanes_scan_all(const lanes_run_state &c, lanes_s
         skip = __ldg((const float2 *)(c.layer->skip + d + quarter % 2 * 2));
     }
 #pragma unroll 1
-    for (uint32_t n = threadIdx.x / 64; n < c.lanes; n += 4 * LANES_AHEAD) {
+    for (uint32_t n = thread / 64; n < c.lanes; n += 4 * LANES_AHEAD) {
 #pragma unroll
         for (int i = 0; i < LANES_AHEAD; i++)
             if (n + 4 * i < c.lanes)
-                lanes_scan_lane(c, scan, i, n + 4 * i, n + 4 * (i + LANES_AHEAD), a, skip, sums, d);
+                lanes_scan_lane(c, scan, i, thread, n + 4 * i, n + 4 * (i + LANES_AHEAD), a, skip,
+                                sums, d);
     }
 }
 
