@@ -25,10 +25,10 @@
 
 /* --- the grid ------------------------------------------------------------------------- */
 
-/* Waits for all blocks; what they wrote before is seen, by bulk copies, too. */
+/* Says that the block is here: what it wrote before is seen by who has waited; by bulk copies
+ * behind a fence of theirs. */
 __device__ __forceinline__ void lanes_grid_arrive(uint32_t *counter)
 {
-    asm volatile("fence.proxy.async;" ::: "memory");
     block_wait();
     if (threadIdx.x == 0)
         asm volatile("red.release.gpu.global.add.u32 [%0], 1;" ::"l"(counter) : "memory");
@@ -57,12 +57,14 @@ __device__ __forceinline__ void lanes_in(lanes_run_state &c)
     float *sums = (float *)c.pieces;
     for (uint32_t index = blockIdx.x; index < s.items; index += gridDim.x) {
         const lanes_item item = lanes_item_at(s, index);
+        lanes_tails tails;
         float acc[32];
+        lanes_load_tails(c, tails, item);
         lanes_product(acc, c, STAGE_IN, item);
         block_wait(); /* the sums lie where the pieces were */
         lanes_put_sums(sums + threadIdx.x / (THREADS / 2) * LANES_SUMS, acc);
         block_wait();
-        lanes_finish_in(c, item, sums);
+        lanes_finish_in(c, tails, item, sums);
         asm volatile("fence.proxy.async;" ::: "memory");
         block_wait();
     }
@@ -94,7 +96,7 @@ __device__ __forceinline__ void lanes_dt(lanes_run_state &c, uint32_t &target)
         if (threadIdx.x < THREADS / 2)
             lanes_put_sums(sums, acc);
         block_wait();
-        lanes_make_delta(c, item, sums);
+        lanes_make_delta(c, scan, item, sums);
         block_wait();
         lanes_scan_all(c, scan, item, sums);
         asm volatile("fence.proxy.async;" ::: "memory");
@@ -135,18 +137,16 @@ __device__ __forceinline__ void lanes_load_layer(lanes_run_state &c, uint32_t in
             __ldg((const uint32_t *)&c.model.layers[index] + i);
 }
 
-/* To L2 what the layer's stages will need of the states of the block's channels: rows
- * [first, first + count) of h and tail. */
-__device__ __forceinline__ void lanes_prefetch(const lanes_run_state &c, uint32_t first,
-                                               uint32_t count)
+/* To L2 what the scan will need of the states. */
+__device__ __forceinline__ void lanes_prefetch(const lanes_run_state &c)
 {
     const lanes_stage &s = c.w.stages[STAGE_DT];
     if (blockIdx.x >= s.items)
         return;
     const lanes_item item = lanes_item_at(s, blockIdx.x);
-    const uint32_t each = count * 2, total = c.lanes * each;
+    const uint32_t each = c.s.states * 2, total = c.lanes * each;
     for (uint32_t i = threadIdx.x; i < total; i += THREADS) {
-        const uint32_t n = i / each, row = first + i % each / 2, half = i % 2;
+        const uint32_t n = i / each, row = i % each / 2, half = i % 2;
         if (half * 2 < item.tiles)
             asm volatile("prefetch.global.L2 [%0];" ::"l"(c.shared.states[n] + c.s.layer_offset +
                                                           (size_t)row * c.s.inner + item.tile * 16 +
@@ -163,11 +163,10 @@ __device__ __forceinline__ void lanes_compute(lanes_run_state &c)
         c.s.layer_offset = (size_t)index * (c.s.states + c.s.taps - 1) * c.s.inner;
         lanes_norm(c, c.layer->norm, index == 0);
         lanes_grid_arrive(barrier);
-        lanes_prefetch(c, c.s.states, c.s.taps - 1);
         lanes_grid_wait(barrier, target);
         lanes_in(c);
         lanes_grid_arrive(barrier);
-        lanes_prefetch(c, 0, c.s.states);
+        lanes_prefetch(c);
         lanes_load_layer(c, index + 1);
         lanes_grid_wait(barrier, target);
         lanes_plain(c, STAGE_X);
@@ -175,6 +174,7 @@ __device__ __forceinline__ void lanes_compute(lanes_run_state &c)
         lanes_grid_wait(barrier, target);
         for (uint32_t n = blockIdx.x; n < c.lanes; n += gridDim.x)
             lanes_mix(c, n, (float *)c.pieces);
+        asm volatile("fence.proxy.async;" ::: "memory"); /* for the pieces' sake */
         lanes_grid_arrive(barrier);
         lanes_dt(c, target);
         lanes_grid_arrive(barrier);

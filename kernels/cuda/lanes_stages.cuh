@@ -219,9 +219,30 @@ __device__ __forceinline__ float4 lanes_get(const float *from)
     return __ldcg((const float4 *)from);
 }
 
+/* A thread's tails, of four lanes. */
+struct lanes_tails {
+    float4 of[4][3];
+};
+
+__device__ __forceinline__ void lanes_load_tails(const lanes_run_state &c, lanes_tails &tails,
+                                                 const lanes_item &item)
+{
+    const uint32_t thread = lanes_thread(), quad = lanes_quad(thread), inner = c.s.inner;
+    const uint32_t first = thread / 64 * 4 + thread % 32 / 8;
+    const size_t offset = c.s.layer_offset + (size_t)c.s.states * inner + item.tile * 16 + quad * 4;
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+        const uint32_t n = first + i * 16;
+#pragma unroll
+        for (int j = 0; j < 3; j++)
+            if (n < c.lanes && quad * 4 < item.tiles * 16)
+                tails.of[i][j] = lanes_get(c.shared.states[n] + offset + (size_t)j * inner);
+    }
+}
+
 /* From the sums of IN: xc, tails and gates. */
-__device__ __forceinline__ void lanes_finish_in(const lanes_run_state &c, const lanes_item &item,
-                                                const float *sums)
+__device__ __forceinline__ void lanes_finish_in(const lanes_run_state &c, const lanes_tails &tails,
+                                                const lanes_item &item, const float *sums)
 {
     const uint32_t thread = lanes_thread();
     const uint32_t quad = lanes_quad(thread), d = item.tile * 16 + quad * 4, inner = c.s.inner;
@@ -234,15 +255,6 @@ __device__ __forceinline__ void lanes_finish_in(const lanes_run_state &c, const 
     const float4 bias = __ldg((const float4 *)(c.layer->conv_bias + d));
     const size_t offset = c.s.layer_offset + (size_t)c.s.states * inner + d;
     const uint32_t first = thread / 64 * 4 + thread % 32 / 8;
-    float4 tail[4][3];
-#pragma unroll
-    for (int i = 0; i < 4; i++) {
-        const uint32_t n = first + i * 16;
-#pragma unroll
-        for (int j = 0; j < 3; j++)
-            if (n < c.lanes)
-                tail[i][j] = lanes_get(c.shared.states[n] + offset + (size_t)j * inner);
-    }
 #pragma unroll
     for (int i = 0; i < 4; i++) {
         const uint32_t n = first + i * 16;
@@ -252,19 +264,19 @@ __device__ __forceinline__ void lanes_finish_in(const lanes_run_state &c, const 
         const float4 z = *(const float4 *)(sums + LANES_SUMS + n * LANES_PITCH + quad * 4);
         float out[4];
 #define LANES_CONV(k, e)                                                                           \
-    out[k] =                                                                                       \
-        math_silu(__fmaf_rn(weight[3].e, x.e,                                                      \
-                            __fmaf_rn(weight[2].e, tail[i][2].e,                                   \
-                                      __fmaf_rn(weight[1].e, tail[i][1].e,                         \
-                                                __fmaf_rn(weight[0].e, tail[i][0].e, bias.e)))))
+    out[k] = math_silu(                                                                            \
+        __fmaf_rn(weight[3].e, x.e,                                                                \
+                  __fmaf_rn(weight[2].e, tails.of[i][2].e,                                         \
+                            __fmaf_rn(weight[1].e, tails.of[i][1].e,                               \
+                                      __fmaf_rn(weight[0].e, tails.of[i][0].e, bias.e)))))
         LANES_CONV(0, x);
         LANES_CONV(1, y);
         LANES_CONV(2, z);
         LANES_CONV(3, w);
 #undef LANES_CONV
         float *to = c.shared.states[n] + offset;
-        *(float4 *)to = tail[i][1];
-        *(float4 *)(to + inner) = tail[i][2];
+        *(float4 *)to = tails.of[i][1];
+        *(float4 *)(to + inner) = tails.of[i][2];
         *(float4 *)(to + (size_t)2 * inner) = x;
         lanes_put(c.w.xc, n, d, out[0], out[1]);
         lanes_put(c.w.xc, n, d + 2, out[2], out[3]);
@@ -277,10 +289,12 @@ __device__ __forceinline__ void lanes_finish_in(const lanes_run_state &c, const 
 
 /* Threads take four states of four channels of a lane: warp w the lanes w / 2 + 4 i and the
  * quads of lanes_quad(), thread l states 4 (l / 8) .. 4 (l / 8) + 3. */
-enum { LANES_AHEAD = 2 };
+enum { LANES_HELD = 2 };
 
 struct lanes_scan {
-    float4 h[LANES_AHEAD][4];
+    float4 h[LANES_HELD][4];
+    float4 z[4]; /* the gates of four lanes, and their xc */
+    __nv_bfloat162 x[4][2];
     size_t offset; /* of the thread's first state from a state's begin */
     bool mine;
 };
@@ -295,7 +309,7 @@ __device__ __forceinline__ void lanes_scan_load(const lanes_run_state &c, lanes_
     }
 }
 
-/* Ahead of the product: the states that come first. */
+/* Ahead of the product: the states that come first, and what IN made. */
 __device__ __forceinline__ void lanes_scan_begin(const lanes_run_state &c, lanes_scan &scan,
                                                  const lanes_item &item)
 {
@@ -304,17 +318,28 @@ __device__ __forceinline__ void lanes_scan_begin(const lanes_run_state &c, lanes
     scan.mine = quad * 4 < item.tiles * 16;
     scan.offset = c.s.layer_offset + (size_t)quarter * 4 * c.s.inner + item.tile * 16 + quad * 4;
 #pragma unroll
-    for (int i = 0; i < LANES_AHEAD; i++) {
+    for (int i = 0; i < LANES_HELD; i++) {
 #pragma unroll
         for (int j = 0; j < 4; j++)
             scan.h[i][j] = make_float4(0, 0, 0, 0);
         lanes_scan_load(c, scan, i, thread / 64 + 4 * i);
     }
+    const uint32_t d = item.tile * 16 + quad * 4;
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+        const uint32_t n = thread / 64 * 4 + quarter + i * 16;
+        if (n >= c.lanes || !scan.mine)
+            break;
+        scan.z[i] = lanes_get(c.w.z + (size_t)n * c.w.inner_stride + d);
+#pragma unroll
+        for (uint32_t k = 0; k < 2; k++)
+            scan.x[i][k] = __ldcg((const __nv_bfloat162 *)lanes_at(c.w.xc, n, d + 2 * k));
+    }
 }
 
 /* sums [3][TOKEN_LANES][LANES_PITCH]: DT's become delta; xc and the gate come beside. */
-__device__ __forceinline__ void lanes_make_delta(const lanes_run_state &c, const lanes_item &item,
-                                                 float *sums)
+__device__ __forceinline__ void lanes_make_delta(const lanes_run_state &c, const lanes_scan &scan,
+                                                 const lanes_item &item, float *sums)
 {
     const uint32_t thread = lanes_thread();
     const uint32_t quad = lanes_quad(thread), d = item.tile * 16 + quad * 4;
@@ -322,18 +347,6 @@ __device__ __forceinline__ void lanes_make_delta(const lanes_run_state &c, const
         return;
     const float4 bias = __ldg((const float4 *)(c.layer->dt_bias + d));
     const uint32_t first = thread / 64 * 4 + thread % 32 / 8;
-    float4 z[4];
-    __nv_bfloat162 x[4][2];
-#pragma unroll
-    for (int i = 0; i < 4; i++) {
-        const uint32_t n = first + i * 16;
-        if (n >= c.lanes)
-            break;
-        z[i] = lanes_get(c.w.z + (size_t)n * c.w.inner_stride + d);
-#pragma unroll
-        for (uint32_t k = 0; k < 2; k++)
-            x[i][k] = __ldcg((const __nv_bfloat162 *)lanes_at(c.w.xc, n, d + 2 * k));
-    }
 #pragma unroll
     for (int i = 0; i < 4; i++) {
         const uint32_t n = first + i * 16;
@@ -345,10 +358,10 @@ __device__ __forceinline__ void lanes_make_delta(const lanes_run_state &c, const
         v.y = math_softplus(__fadd_rn(v.y, bias.y));
         v.z = math_softplus(__fadd_rn(v.z, bias.z));
         v.w = math_softplus(__fadd_rn(v.w, bias.w));
-        const float2 a = __bfloat1622float2(x[i][0]), b = __bfloat1622float2(x[i][1]);
+        const float2 a = __bfloat1622float2(scan.x[i][0]), b = __bfloat1622float2(scan.x[i][1]);
         *(float4 *)at = v;
         *(float4 *)(at + LANES_SUMS) = make_float4(a.x, a.y, b.x, b.y);
-        *(float4 *)(at + 2 * LANES_SUMS) = z[i];
+        *(float4 *)(at + 2 * LANES_SUMS) = scan.z[i];
     }
 }
 
@@ -421,11 +434,11 @@ __device__ __forceinline__ void lanes_scan_all(const lanes_run_state &c, lanes_s
         skip = __ldg((const float2 *)(c.layer->skip + d + quarter % 2 * 2));
     }
 #pragma unroll 1
-    for (uint32_t n = thread / 64; n < c.lanes; n += 4 * LANES_AHEAD) {
+    for (uint32_t n = thread / 64; n < c.lanes; n += 4 * LANES_HELD) {
 #pragma unroll
-        for (int i = 0; i < LANES_AHEAD; i++)
+        for (int i = 0; i < LANES_HELD; i++)
             if (n + 4 * i < c.lanes)
-                lanes_scan_lane(c, scan, i, thread, n + 4 * i, n + 4 * (i + LANES_AHEAD), a, skip,
+                lanes_scan_lane(c, scan, i, thread, n + 4 * i, n + 4 * (i + LANES_HELD), a, skip,
                                 sums, d);
     }
 }
