@@ -311,7 +311,8 @@ static bool plain(const struct device_matrix *m)
     return m->form == DEVICE_BF16;
 }
 
-/* Sums of IN, DT and the logits that token.cu does not slice; what a thread takes at once. */
+/* Plain weights, sums of IN, DT and the logits that token.cu does not slice, and what divides by
+ * what a thread takes at once. */
 static bool suits(const struct lanes_request *r)
 {
     const struct device_layer_shape *s = &r->model->shape;
@@ -423,7 +424,6 @@ struct lanes *lanes_new(const struct lanes_request *request)
         lay_out(t, request, (uint8_t *)t->memory);
         return t;
     }
-    (void)cudaGetLastError();
     lanes_free(t);
     return NULL;
 }

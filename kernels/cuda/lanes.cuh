@@ -71,7 +71,7 @@ __device__ __forceinline__ uint32_t lanes_row(const lanes_item &item, uint32_t s
 
 struct lanes_work {
     float *x, *z, *part, *bc, *logits;                     /* part: [groups][TOKEN_LANES][rows] */
-    uint8_t *u, *xc, *dt, *y;                              /* pieces */
+    uint8_t *u, *xc, *dt, *y;                              /* units */
     uint32_t *barrier;                                     /* arrivals; blocks that are done */
     uint32_t embedding_stride, inner_stride, mixer_stride; /* floats */
     struct lanes_stage stages[STAGES];

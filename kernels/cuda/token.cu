@@ -590,6 +590,7 @@ static bool able(struct token *t)
            major >= 9 && cooperative && t->blocks > 0;
 }
 
+/* NULL where token_kernel<TOKEN_LANES> has to do. */
 static struct lanes *new_lanes(const struct token *t)
 {
     const size_t bytes = t->model.layer_count * sizeof(struct token_layer);
@@ -599,6 +600,8 @@ static struct lanes *new_lanes(const struct token *t)
     struct lanes *lanes = NULL;
     if (layers && cudaMemcpy(layers, t->model.layers, bytes, cudaMemcpyDeviceToHost) == cudaSuccess)
         lanes = lanes_new(&request);
+    if (!lanes)
+        (void)cudaGetLastError();
     free(layers);
     return lanes;
 }
