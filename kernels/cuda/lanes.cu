@@ -53,14 +53,14 @@ __device__ __forceinline__ void lanes_grid_wait(uint32_t *counter, uint32_t &tar
 
 __device__ __forceinline__ void lanes_in(lanes_run_state &c)
 {
-    const lanes_stage &s = c.w.stages[STAGE_IN];
+    const lanes_stage &s = c.w.stages[LANES_IN];
     float *sums = (float *)c.pieces;
     for (uint32_t index = blockIdx.x; index < s.items; index += gridDim.x) {
         const lanes_item item = lanes_item_at(s, index);
         lanes_tails tails;
         float acc[32];
         lanes_load_tails(c, tails, item);
-        lanes_product(acc, c, STAGE_IN, item);
+        lanes_product(acc, c, LANES_IN, item);
         block_wait(); /* the sums lie where the pieces were */
         lanes_put_sums(sums + threadIdx.x / (THREADS / 2) * LANES_SUMS, acc);
         block_wait();
@@ -72,7 +72,7 @@ __device__ __forceinline__ void lanes_in(lanes_run_state &c)
 
 __device__ __forceinline__ void lanes_dt(lanes_run_state &c, uint32_t &target)
 {
-    const lanes_stage &s = c.w.stages[STAGE_DT];
+    const lanes_stage &s = c.w.stages[LANES_DT];
     float *sums = (float *)c.pieces;
     bool waited = false;
     for (uint32_t index = blockIdx.x; index < s.items || !waited; index += gridDim.x) {
@@ -91,7 +91,7 @@ __device__ __forceinline__ void lanes_dt(lanes_run_state &c, uint32_t &target)
         if (index >= s.items)
             return;
         float acc[32];
-        lanes_product(acc, c, STAGE_DT, item);
+        lanes_product(acc, c, LANES_DT, item);
         block_wait();
         if (threadIdx.x < THREADS / 2)
             lanes_put_sums(sums, acc);
@@ -113,10 +113,10 @@ __device__ __forceinline__ void lanes_plain(lanes_run_state &c, uint32_t stage)
         const uint32_t row = lanes_row(item, stage, threadIdx.x / 32, 0);
         float acc[32];
         lanes_product(acc, c, stage, item);
-        if (stage == STAGE_LOGITS)
+        if (stage == LANES_LOGITS)
             lanes_put_logits(c, row, acc);
         else
-            lanes_put_part(c, item, row, stage == STAGE_X ? c.w.mixer_stride : c.w.embedding_stride,
+            lanes_put_part(c, item, row, stage == LANES_X ? c.w.mixer_stride : c.w.embedding_stride,
                            acc);
     }
 }
@@ -124,7 +124,7 @@ __device__ __forceinline__ void lanes_plain(lanes_run_state &c, uint32_t stage)
 __device__ __forceinline__ void lanes_norm(const lanes_run_state &c, const float *weight,
                                            bool first)
 {
-    const uint32_t slices = first ? 0 : c.w.stages[STAGE_OUT].slices;
+    const uint32_t slices = first ? 0 : c.w.stages[LANES_OUT].slices;
     for (uint32_t n = blockIdx.x; n < c.lanes; n += gridDim.x)
         lanes_normalize(c, n, weight, slices);
 }
@@ -140,7 +140,7 @@ __device__ __forceinline__ void lanes_load_layer(lanes_run_state &c, uint32_t in
 /* To L2 what the scan will need of the states. */
 __device__ __forceinline__ void lanes_prefetch(const lanes_run_state &c)
 {
-    const lanes_stage &s = c.w.stages[STAGE_DT];
+    const lanes_stage &s = c.w.stages[LANES_DT];
     if (blockIdx.x >= s.items)
         return;
     const lanes_item item = lanes_item_at(s, blockIdx.x);
@@ -169,7 +169,7 @@ __device__ __forceinline__ void lanes_compute(lanes_run_state &c)
         lanes_prefetch(c);
         lanes_load_layer(c, index + 1);
         lanes_grid_wait(barrier, target);
-        lanes_plain(c, STAGE_X);
+        lanes_plain(c, LANES_X);
         lanes_grid_arrive(barrier);
         lanes_grid_wait(barrier, target);
         for (uint32_t n = blockIdx.x; n < c.lanes; n += gridDim.x)
@@ -179,14 +179,14 @@ __device__ __forceinline__ void lanes_compute(lanes_run_state &c)
         lanes_dt(c, target);
         lanes_grid_arrive(barrier);
         lanes_grid_wait(barrier, target);
-        lanes_plain(c, STAGE_OUT);
+        lanes_plain(c, LANES_OUT);
         lanes_grid_arrive(barrier);
         lanes_grid_wait(barrier, target);
     }
     lanes_norm(c, c.model.output_norm, false);
     lanes_grid_arrive(barrier);
     lanes_grid_wait(barrier, target);
-    lanes_plain(c, STAGE_LOGITS);
+    lanes_plain(c, LANES_LOGITS);
     /* The last block that is done leaves the counters as the next launch wants them. */
     if (threadIdx.x == 0 && atomicAdd(barrier + 1, 1) == gridDim.x - 1) {
         barrier[0] = 0;
@@ -203,9 +203,9 @@ __device__ __forceinline__ void lanes_set_up(lanes_shared &shared, const struct 
     for (uint32_t k = i; k <= model.layer_count * 4; k += LANES_THREADS) {
         const struct token_layer *l = &model.layers[k / 4];
         shared.matrices[k] = (const uint8_t *)(k == model.layer_count * 4 ? model.output.data
-                                               : k % 4 == STAGE_IN        ? l->in.data
-                                               : k % 4 == STAGE_X         ? l->x.data
-                                               : k % 4 == STAGE_DT        ? l->dt.data
+                                               : k % 4 == LANES_IN        ? l->in.data
+                                               : k % 4 == LANES_X         ? l->x.data
+                                               : k % 4 == LANES_DT        ? l->dt.data
                                                                           : l->out.data);
     }
     if (i < sizeof(struct token_layer) / 4)
@@ -280,15 +280,15 @@ static uint32_t divided_up(uint32_t value, uint32_t by)
 }
 
 /* Rows of a product all of whose columns are in one sum: a block's in one item or more. */
-static struct lanes_stage whole_stage(const struct product_shape *p, uint32_t tiles, uint32_t most,
-                                      uint32_t blocks)
+static struct lanes_stage whole_stage(const struct lanes_order *o, uint32_t outputs, uint32_t tiles,
+                                      uint32_t most, uint32_t blocks)
 {
     const uint32_t each = divided_up(tiles, blocks);
     struct lanes_stage s = {};
-    s.outputs = p->outputs;
+    s.outputs = outputs;
     s.tiles = tiles;
-    s.units = s.cut = p->units;
-    s.row_bytes = p->units * 512;
+    s.units = s.cut = o->units;
+    s.row_bytes = o->units * 512;
     s.slices = 1;
     s.each = each < most ? each : most;
     s.across = s.items = device_round_up(divided_up(tiles, s.each), LANES_CLUSTER);
@@ -296,12 +296,14 @@ static struct lanes_stage whole_stage(const struct product_shape *p, uint32_t ti
 }
 
 /* Groups of columns dealt out, too. */
-static struct lanes_stage split_stage(const struct product_shape *p, uint32_t blocks)
+static struct lanes_stage split_stage(const struct lanes_order *o, uint32_t outputs,
+                                      uint32_t blocks)
 {
-    const uint32_t slices = 1u << p->slice_shift, groups = p->cuts * slices;
-    struct lanes_stage s = whole_stage(p, p->tiles, WARPS, groups < blocks ? blocks / groups : 1);
-    s.cut = p->cut;
-    s.slices = slices;
+    const uint32_t groups = o->cuts * o->slices;
+    struct lanes_stage s = whole_stage(o, outputs, divided_up(outputs, 16), WARPS,
+                                       groups < blocks ? blocks / groups : 1);
+    s.cut = o->cut;
+    s.slices = o->slices;
     s.items = groups * s.across;
     return s;
 }
@@ -316,13 +318,12 @@ static bool plain(const struct device_matrix *m)
 static bool suits(const struct lanes_request *r)
 {
     const struct device_layer_shape *s = &r->model->shape;
-    bool ok =
-        plain(&r->model->output) && r->model->layer_count <= MOST_LAYERS && s->states == 16 &&
-        s->taps == 4 && s->inner % 16 == 0 && r->model->embedding % 8 == 0 &&
-        r->shapes[STAGE_IN].slice_shift == 0 && r->shapes[STAGE_DT].slice_shift == 0 &&
-        r->shapes[STAGE_LOGITS].slice_shift == 0 &&
-        r->shapes[STAGE_X].outputs * r->shapes[STAGE_X].cuts * 4 <= LANES_PIECES * LANES_PIECE &&
-        r->model->state_logits % 4 == 0;
+    const uint32_t outputs = s->rank + 2 * s->states;
+    bool ok = plain(&r->model->output) && r->model->layer_count <= MOST_LAYERS && s->states == 16 &&
+              s->taps == 4 && s->inner % 16 == 0 && r->model->embedding % 8 == 0 &&
+              r->in.slices == 1 && r->dt.slices == 1 && r->output.slices == 1 &&
+              outputs * r->x_parts.cuts * 4 <= LANES_PIECES * LANES_PIECE &&
+              r->model->state_logits % 4 == 0;
     for (uint32_t i = 0; ok && i < r->model->layer_count; i++) {
         const struct token_layer *l = &r->layers[i];
         ok = plain(&l->in) && plain(&l->x) && plain(&l->dt) && plain(&l->out);
@@ -382,21 +383,22 @@ static size_t lay_out(struct lanes *t, const struct lanes_request *r, uint8_t *b
         used += (bytes + 255) / 256 * 256;
         return at;
     };
-    w->stages[STAGE_IN] = whole_stage(&r->shapes[STAGE_IN], inner / 16, WARPS / 2, blocks);
-    w->stages[STAGE_X] = split_stage(&r->shapes[STAGE_X], blocks);
-    w->stages[STAGE_DT] = whole_stage(&r->shapes[STAGE_DT], inner / 16, WARPS / 2, blocks);
-    w->stages[STAGE_OUT] = split_stage(&r->shapes[STAGE_OUT], blocks);
-    w->stages[STAGE_LOGITS] = split_stage(&r->shapes[STAGE_LOGITS], blocks);
+    const uint32_t outputs = m->shape.rank + 2 * m->shape.states;
+    w->stages[LANES_IN] = whole_stage(&r->in, 2 * inner, inner / 16, WARPS / 2, blocks);
+    w->stages[LANES_X] = split_stage(&r->x_parts, outputs, blocks);
+    w->stages[LANES_DT] = whole_stage(&r->dt, inner, inner / 16, WARPS / 2, blocks);
+    w->stages[LANES_OUT] = split_stage(&r->out, m->embedding, blocks);
+    w->stages[LANES_LOGITS] = split_stage(&r->output, m->vocabulary, blocks);
     w->x = r->x;
     w->logits = r->logits;
     w->embedding_stride = r->embedding_stride;
     w->inner_stride = units * 256;
-    w->mixer_stride = device_round_up(r->shapes[STAGE_X].outputs, 16);
+    w->mixer_stride = device_round_up(outputs, 16);
     auto parts = [&](int stage, size_t stride) {
         const struct lanes_stage *s = &w->stages[stage];
         return (size_t)(s->items / s->across) * TOKEN_LANES * stride * sizeof(float);
     };
-    const size_t x = parts(STAGE_X, w->mixer_stride), out = parts(STAGE_OUT, w->embedding_stride);
+    const size_t x = parts(LANES_X, w->mixer_stride), out = parts(LANES_OUT, w->embedding_stride);
     w->barrier = (uint32_t *)take(256);
     w->z = (float *)take((size_t)TOKEN_LANES * w->inner_stride * sizeof(float));
     w->part = (float *)take(x > out ? x : out);

@@ -12,6 +12,9 @@
 #include "kernels/cuda/lanes.h"
 #include "kernels/cuda/share.cuh"
 
+/* A layer's products in order, then the logits. */
+enum { LANES_IN, LANES_X, LANES_DT, LANES_OUT, LANES_LOGITS, LANES_STAGES };
+
 enum {
     LANES_CLUSTER = 2,    /* blocks that share what they fetch of activations */
     LANES_SLOTS = 2,      /* of a warp's weights */
@@ -64,7 +67,7 @@ enum : uint32_t { LANES_NO_ROW = ~0u };
 __device__ __forceinline__ uint32_t lanes_row(const lanes_item &item, uint32_t stage, uint32_t warp,
                                               uint32_t inner)
 {
-    const uint32_t upper = stage == STAGE_IN && warp >= WARPS / 2;
+    const uint32_t upper = stage == LANES_IN && warp >= WARPS / 2;
     const uint32_t tile = upper ? warp - WARPS / 2 : warp;
     return tile < item.tiles ? (item.tile + tile) * 16 + (upper ? inner : 0) : LANES_NO_ROW;
 }
@@ -74,7 +77,7 @@ struct lanes_work {
     uint8_t *u, *xc, *dt, *y;                              /* units */
     uint32_t *barrier;                                     /* arrivals; blocks that are done */
     uint32_t embedding_stride, inner_stride, mixer_stride; /* floats */
-    struct lanes_stage stages[STAGES];
+    struct lanes_stage stages[LANES_STAGES];
 };
 
 struct lanes_shared {
@@ -147,7 +150,7 @@ __device__ __forceinline__ void lanes_copy(void *shared, const void *global, uin
 
 __device__ __forceinline__ uint32_t lanes_stage_of(uint32_t step, uint32_t steps)
 {
-    return step + 1 == steps ? (uint32_t)STAGE_LOGITS : step % 4;
+    return step + 1 == steps ? (uint32_t)LANES_LOGITS : step % 4;
 }
 
 /* A copy costs the warp that asks for it some 90 clocks, whatever its size: so there are
@@ -200,9 +203,9 @@ __device__ __forceinline__ void lanes_fetch_pieces(const lanes_work &w, lanes_sh
     for (uint32_t step = 0; step < steps; step++) {
         const uint32_t stage = lanes_stage_of(step, steps);
         const lanes_stage &s = w.stages[stage];
-        const uint8_t *from = stage == STAGE_X     ? w.xc
-                              : stage == STAGE_DT  ? w.dt
-                              : stage == STAGE_OUT ? w.y
+        const uint8_t *from = stage == LANES_X     ? w.xc
+                              : stage == LANES_DT  ? w.dt
+                              : stage == LANES_OUT ? w.y
                                                    : w.u;
         for (uint32_t index = blockIdx.x; index < s.items; index += gridDim.x) {
             const lanes_item item = lanes_item_at(s, index);

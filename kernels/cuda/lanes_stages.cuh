@@ -151,7 +151,7 @@ __device__ __forceinline__ void lanes_mix(const lanes_run_state &c, uint32_t n, 
 {
     const uint32_t thread = lanes_thread();
     enum { HELD = 3 };
-    const lanes_stage &x = c.w.stages[STAGE_X];
+    const lanes_stage &x = c.w.stages[LANES_X];
     const uint32_t rank = c.s.rank, states = c.s.states, cuts = x.items / x.across / x.slices;
     const size_t apart = (size_t)TOKEN_LANES * c.w.mixer_stride;
     const float *part = c.w.part + (size_t)n * c.w.mixer_stride;

@@ -590,13 +590,28 @@ static bool able(struct token *t)
            major >= 9 && cooperative && t->blocks > 0;
 }
 
+/* Of plain weights. */
+static struct lanes_order order_of(const struct product_shape *p)
+{
+    return {p->units, p->cut, p->cuts, 1u << p->slice_shift};
+}
+
 /* NULL where token_kernel<TOKEN_LANES> has to do. */
 static struct lanes *new_lanes(const struct token *t)
 {
     const size_t bytes = t->model.layer_count * sizeof(struct token_layer);
     struct token_layer *layers = (struct token_layer *)malloc(bytes);
-    const struct lanes_request request = {&t->model, layers,         t->work.shapes,
-                                          t->work.x, t->work.logits, t->work.embedding_stride};
+    const struct product_shape *p = t->work.shapes;
+    const struct lanes_request request = {&t->model,
+                                          layers,
+                                          order_of(&p[STAGE_IN]),
+                                          order_of(&p[STAGE_X]),
+                                          order_of(&p[STAGE_DT]),
+                                          order_of(&p[STAGE_OUT]),
+                                          order_of(&p[STAGE_LOGITS]),
+                                          t->work.x,
+                                          t->work.logits,
+                                          t->work.embedding_stride};
     struct lanes *lanes = NULL;
     if (layers && cudaMemcpy(layers, t->model.layers, bytes, cudaMemcpyDeviceToHost) == cudaSuccess)
         lanes = lanes_new(&request);
