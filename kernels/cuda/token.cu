@@ -670,7 +670,7 @@ cudaError_t token_run(struct token *t, const struct token_lanes *lanes, uint32_t
         return cudaErrorInvalidValue;
     device_embed(t->work.x, t->work.embedding_stride, &t->model.embedding_matrix, lanes->tokens,
                  count, stream);
-    if (!few && t->lanes)
+    if (count > FEW && t->lanes)
         return lanes_run(t->lanes, lanes, count, stream);
     void *arguments[] = {&t->model, &t->work, &places, &lanes, &count};
     return cudaLaunchCooperativeKernel(
