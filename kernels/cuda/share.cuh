@@ -253,9 +253,9 @@ __device__ void fetch_weights(const token_work &w, const token_ring &ring,
 
 /* Records of all lanes, 256 columns at a time, each time that `go` says that they are made
  * and that there is room. */
-__device__ void fetch_records(const token_work &w, uint8_t *pieces, uint64_t *full, uint64_t *empty,
-                              uint64_t *go, const shared_matrix *matrices,
-                              const block_share *shares, uint32_t steps, uint32_t lanes)
+inline __device__ void fetch_records(const token_work &w, uint8_t *pieces, uint64_t *full,
+                                     uint64_t *empty, uint64_t *go, const shared_matrix *matrices,
+                                     const block_share *shares, uint32_t steps, uint32_t lanes)
 {
     const ring_turns turns = {PIECES, (uint32_t)(((1ull << 32) + PIECES - 1) / PIECES)};
     uint32_t turn = 0, rounds = 0;

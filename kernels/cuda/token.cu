@@ -26,6 +26,7 @@
  * out in turn, and their sums are added in order. So the order of a sum depends on the
  * shape and on the number of blocks, never on lanes. */
 #include "kernels/cuda/finish.cuh"
+#include "kernels/cuda/lanes.h"
 
 #include <cstdio>
 #include <cstdlib>
@@ -446,6 +447,7 @@ struct token {
     struct token_model model;
     struct token_work work;
     void *memory;
+    struct lanes *lanes; /* what runs many lanes, where it can */
     int blocks, shared_bytes;
     uint32_t slot_bytes[3]; /* with few lanes, with still fewer, with many */
 };
@@ -664,6 +666,37 @@ static bool able(struct token *t)
            major >= 9 && cooperative && t->blocks > 0;
 }
 
+/* Of plain weights. */
+static struct lanes_order order_of(const struct product_shape *p)
+{
+    return {p->units, p->cut, p->cuts, 1u << p->slice_shift};
+}
+
+/* NULL where token_kernel<TOKEN_LANES> has to do. */
+static struct lanes *new_lanes(const struct token *t)
+{
+    const size_t bytes = t->model.layer_count * sizeof(struct token_layer);
+    struct token_layer *layers = (struct token_layer *)malloc(bytes);
+    const struct product_shape *p = t->work.shapes;
+    const struct lanes_request request = {&t->model,
+                                          layers,
+                                          order_of(&p[STAGE_IN]),
+                                          order_of(&p[STAGE_X]),
+                                          order_of(&p[STAGE_DT]),
+                                          order_of(&p[STAGE_OUT]),
+                                          order_of(&p[STAGE_LOGITS]),
+                                          t->work.x,
+                                          t->work.logits,
+                                          t->work.embedding_stride};
+    struct lanes *lanes = NULL;
+    if (layers && cudaMemcpy(layers, t->model.layers, bytes, cudaMemcpyDeviceToHost) == cudaSuccess)
+        lanes = lanes_new(&request);
+    if (!lanes)
+        (void)cudaGetLastError();
+    free(layers);
+    return lanes;
+}
+
 struct token *token_new(const struct token_model *model, char why[256])
 {
     struct token *t = (struct token *)calloc(1, sizeof *t);
@@ -681,6 +714,7 @@ struct token *token_new(const struct token_model *model, char why[256])
         } else if (cudaMalloc(&t->memory, bytes) == cudaSuccess &&
                    cudaMemset(t->memory, 0, bytes) == cudaSuccess) {
             lay_out(t, (uint8_t *)t->memory);
+            t->lanes = new_lanes(t);
             return t;
         }
     }
@@ -693,6 +727,7 @@ void token_free(struct token *t)
 {
     if (!t)
         return;
+    lanes_free(t->lanes);
     cudaFree(t->memory);
     free(t);
 }
@@ -715,6 +750,8 @@ cudaError_t token_run(struct token *t, const struct token_lanes *lanes, uint32_t
         return cudaErrorInvalidValue;
     device_embed(t->work.x, t->work.embedding_stride, &t->model.embedding_matrix, lanes->tokens,
                  count, stream);
+    if (count > FEW && t->lanes)
+        return lanes_run(t->lanes, lanes, count, stream);
     void *arguments[] = {&t->model, &t->work, &places, &lanes, &count};
     return cudaLaunchCooperativeKernel(kernel, dim3((uint32_t)t->blocks), dim3((uint32_t)threads),
                                        arguments, places.bytes, stream);

@@ -57,6 +57,9 @@ WRAP(cudaLaunchCooperativeKernel, cudaErrorLaunchFailure,
      (const void *function, dim3 grid, dim3 block, void **arguments, size_t shared,
       cudaStream_t stream),
      (function, grid, block, arguments, shared, stream))
+WRAP(cudaLaunchKernelExC, cudaErrorLaunchFailure,
+     (const cudaLaunchConfig_t *config, const void *function, void **arguments),
+     (config, function, arguments))
 
 /* --- memory that really runs out --------------------------------------------------- */
 

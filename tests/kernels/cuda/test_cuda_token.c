@@ -7,7 +7,7 @@
 
 #include "kernels/kernels.h"
 
-enum { ROUNDS = 12, LAYERS = 2, LANES = 11, STEPS = 2, SPARE = 16 };
+enum { ROUNDS = 18, LAYERS = 2, LANES = 64, STEPS = 2, SPARE = 16 };
 
 static struct random random_source;
 
@@ -29,6 +29,8 @@ struct test_layer {
 
 struct test_model {
     uint32_t embedding, inner, states, taps, rank, vocabulary;
+    size_t lanes; /* at once */
+    bool plain;   /* weights of 16 and 32 bits only */
     struct test_layer layers[LAYERS];
     struct both table, output;
     struct floats output_norm;
@@ -38,7 +40,7 @@ struct test_model {
 
 /* --- models ------------------------------------------------------------------------------ */
 
-static enum blocks_type random_type(uint32_t columns)
+static enum blocks_type random_type(uint32_t columns, bool plain)
 {
     static const enum blocks_type types[] = {
         BLOCKS_Q4_K, BLOCKS_Q5_K, BLOCKS_Q6_K, BLOCKS_Q8_0, BLOCKS_Q4_0,
@@ -46,14 +48,15 @@ static enum blocks_type random_type(uint32_t columns)
     };
     for (;;) {
         enum blocks_type type = types[random_below(&random_source, sizeof types / sizeof types[0])];
-        if (columns % blocks_layout(type)->weights == 0)
+        if (columns % blocks_layout(type)->weights == 0 &&
+            (!plain || blocks_layout(type)->weights == 1))
             return type;
     }
 }
 
-static struct both random_both(uint32_t outputs, uint32_t columns)
+static struct both random_both(const struct test_model *m, uint32_t outputs, uint32_t columns)
 {
-    enum blocks_type type = random_type(columns);
+    enum blocks_type type = random_type(columns, m->plain);
     struct both b = {.file = {type, outputs, columns, blocks_row_bytes(type, columns), NULL}};
     unsigned char *data = host_memory(outputs * b.file.row_bytes);
     tiny_model_fill(data, type, (size_t)outputs * columns, &random_source);
@@ -96,10 +99,10 @@ static struct floats random_floats(size_t count, float middle, float scale)
 static struct test_layer random_layer(const struct test_model *m)
 {
     struct test_layer l = {
-        .in = random_both(2 * m->inner, m->embedding),
-        .x = random_both(m->rank + 2 * m->states, m->inner),
-        .dt = random_both(m->inner, m->rank),
-        .out = random_both(m->embedding, m->inner),
+        .in = random_both(m, 2 * m->inner, m->embedding),
+        .x = random_both(m, m->rank + 2 * m->states, m->inner),
+        .dt = random_both(m, m->inner, m->rank),
+        .out = random_both(m, m->embedding, m->inner),
         .norm = random_floats(m->embedding, 1, 0.1f),
         .conv_weight = random_floats((size_t)m->taps * m->inner, 0, 0.5f),
         .conv_bias = random_floats(m->inner, 0, 0.1f),
@@ -113,7 +116,9 @@ static struct test_layer random_layer(const struct test_model *m)
     return l;
 }
 
-static struct test_model random_model(bool norms)
+/* `plain`: a model that 9 lanes and more run through lanes.cu, whatever the GPU's number of
+ * multiprocessors: no product but those of inner columns is sliced. */
+static struct test_model random_model(bool norms, bool plain)
 {
     bool blocks = random_below(&random_source, 2); /* columns that divide by 256 */
     struct test_model m = {
@@ -123,9 +128,18 @@ static struct test_model random_model(bool norms)
         .taps = 2 + (uint32_t)random_below(&random_source, 3),
         .rank = 1 + (uint32_t)random_below(&random_source, 90),
         .vocabulary = 17 + (uint32_t)random_below(&random_source, 400),
+        .lanes = 11,
+        .plain = plain,
     };
     if (blocks)
         m.rank = 32;
+    if (plain) {
+        m.embedding = 8 * (1 + (uint32_t)random_below(&random_source, 32));
+        m.inner = 16 * (1 + (uint32_t)random_below(&random_source, 150));
+        m.states = 16;
+        m.taps = 4;
+        m.lanes = 9 + (size_t)random_below(&random_source, LANES - 8);
+    }
     struct token_layer layers[LAYERS];
     for (size_t i = 0; i < LAYERS; i++) {
         m.layers[i] = random_layer(&m);
@@ -135,8 +149,8 @@ static struct test_model random_model(bool norms)
             l->norm.device, l->conv_weight.device, l->conv_bias.device, l->dt_bias.device,
             l->a.device,    l->skip.device};
     }
-    m.table = random_both(m.vocabulary, m.embedding);
-    m.output = random_both(m.vocabulary, m.embedding);
+    m.table = random_both(&m, m.vocabulary, m.embedding);
+    m.output = random_both(&m, m.vocabulary, m.embedding);
     m.output_norm = random_floats(m.embedding, 1, 0.1f);
     size_t of_layer = (size_t)(m.states + m.taps - 1) * m.inner;
     m.state_floats = LAYERS * of_layer + m.vocabulary;
@@ -350,8 +364,8 @@ static void generate(struct token *token, const struct test_model *m, float *sta
 static float *random_states(const struct test_model *m)
 {
     size_t stride = m->stride;
-    float *states = random_values(&random_source, LANES * stride, 0.5f);
-    for (size_t i = 0; i < LANES; i++)
+    float *states = random_values(&random_source, m->lanes * stride, 0.5f);
+    for (size_t i = 0; i < m->lanes; i++)
         for (size_t k = 0; k < SPARE; k++)
             states[i * stride + m->state_floats + k] = cuda_untouched(true);
     states[random_below(&random_source, m->state_floats)] = 1e-40f;
@@ -362,24 +376,24 @@ static void check_model(struct test_model *m)
 {
     char why[256] = "";
     int32_t tokens[LANES][STEPS];
-    size_t stride = m->stride, bytes = LANES * stride * sizeof(float);
+    size_t stride = m->stride, bytes = m->lanes * stride * sizeof(float);
     struct token *token = token_new(&m->token, why);
     if (!token)
         fail_msg("no kernel for this model: %s", why);
-    for (size_t i = 0; i < LANES; i++)
+    for (size_t i = 0; i < m->lanes; i++)
         for (size_t k = 0; k < STEPS; k++)
             tokens[i][k] = (int32_t)random_below(&random_source, m->vocabulary);
     float *begin = random_states(m);
     float *together = cuda_put(begin, bytes), *apart = cuda_put(begin, bytes);
-    generate(token, m, together, tokens, 0, LANES);
+    generate(token, m, together, tokens, 0, m->lanes);
     size_t few = 1 + random_below(&random_source, 8);
-    for (size_t i = 0; i < LANES; i += few)
-        generate(token, m, apart, tokens, i, i + few < LANES ? few : LANES - i);
+    for (size_t i = 0; i < m->lanes; i += few)
+        generate(token, m, apart, tokens, i, i + few < m->lanes ? few : m->lanes - i);
     float *have = cuda_take(together, bytes), *other = cuda_take(apart, bytes);
     if (memcmp(have, other, bytes) != 0)
-        fail_msg("%d lanes at once give other bits than %zu at a time", LANES, few);
+        fail_msg("%zu lanes at once give other bits than %zu at a time", m->lanes, few);
     double *state = host_memory(m->state_floats * sizeof *state);
-    for (size_t lane = 0; lane < LANES; lane += 1 + random_below(&random_source, 4)) {
+    for (size_t lane = 0; lane < m->lanes; lane += 1 + random_below(&random_source, m->lanes / 3)) {
         for (size_t k = 0; k < m->state_floats; k++)
             state[k] = (double)begin[lane * stride + k];
         for (size_t step = 0; step < STEPS; step++)
@@ -397,7 +411,7 @@ static void test_token(void **context)
 {
     (void)context;
     for (size_t i = 0; i < cuda_rounds(ROUNDS); i++) {
-        struct test_model m = random_model(i % 2);
+        struct test_model m = random_model(i % 2, i % 3 == 2);
         check_model(&m);
         free_model(&m);
     }
