@@ -139,6 +139,14 @@ bool states_sweep(struct states *states, states_keep *keep, void *context,
 bool states_thin(struct states *states, int64_t budget, struct states_freed *freed,
                  struct error *error) WARN_UNUSED;
 
+/* The same for who goes on storing: room in the file stays there for the states that come
+ * next, where states_thin moves all that lies behind it, which takes longer than storing. */
+bool states_make_room(struct states *states, int64_t budget, struct states_freed *freed,
+                      struct error *error) WARN_UNUSED;
+
+/* Hands the file's free room back to the file system. */
+bool states_shrink(struct states *states, struct error *error) WARN_UNUSED;
+
 /* As library_verify: the file, and every state's row and payload, one unpacked at a
  * time. Lines name document and section, or question. */
 typedef void states_problem(void *context, const char *line);

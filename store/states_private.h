@@ -55,7 +55,4 @@ void states_room_forget(struct states *states);
 bool states_room_remove(struct states *states, int64_t id, const struct hash *hash,
                         struct states_freed *freed, struct error *error) WARN_UNUSED;
 
-/* Hands the room of removed states back to the file system. */
-bool states_room_shrink(struct states *states, struct error *error) WARN_UNUSED;
-
 #endif

@@ -75,7 +75,7 @@ static bool count_free_pages(struct states *states, int64_t *pages, struct error
 
 /* In portions of 64 MiB, so that others get to write in between and the log stays
  * small. A file that was not made for it (schema of another hand) does not shrink. */
-bool states_room_shrink(struct states *states, struct error *error)
+bool states_shrink(struct states *states, struct error *error)
 {
     for (int64_t before = INT64_MAX;;) {
         int64_t pages;
@@ -116,7 +116,7 @@ bool states_remove_document(struct states *states, int64_t document, struct erro
                "DELETE FROM state WHERE document = ?");
     db_bind_int(&query, document);
     states_room_forget(states);
-    return db_run(&query, error) && states_room_shrink(states, error);
+    return db_run(&query, error) && states_shrink(states, error);
 }
 
 bool states_remove_from(struct states *states, int64_t document, int64_t section,
@@ -129,7 +129,7 @@ bool states_remove_from(struct states *states, int64_t document, int64_t section
     db_bind_int(&query, section);
     db_bind_int(&query, STATES_ANSWER);
     states_room_forget(states);
-    return db_run(&query, error) && states_room_shrink(states, error);
+    return db_run(&query, error) && states_shrink(states, error);
 }
 
 bool states_remove_answer(struct states *states, int64_t document, int64_t question,
@@ -142,7 +142,7 @@ bool states_remove_answer(struct states *states, int64_t document, int64_t quest
     db_bind_int(&query, STATES_ANSWER);
     db_bind_int(&query, question);
     states_room_forget(states);
-    return db_run(&query, error) && states_room_shrink(states, error);
+    return db_run(&query, error) && states_shrink(states, error);
 }
 
 /* --- sweeping -------------------------------------------------------------- */
@@ -200,7 +200,7 @@ static bool sweep_remove(const struct sweep *sweep, struct states *states,
     states_room_forget(states);
     for (size_t i = 0; ok && i < sweep->count; i++)
         ok = states_room_remove(states, sweep->items[i].id, &sweep->items[i].hash, freed, error);
-    return db_leave(&states->db, own, ok, error) && states_room_shrink(states, error);
+    return db_leave(&states->db, own, ok, error) && states_shrink(states, error);
 }
 
 bool states_sweep(struct states *states, states_keep *keep, void *context,

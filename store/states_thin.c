@@ -302,8 +302,8 @@ static bool thin(struct states *states, int64_t budget, struct states_freed *fre
     return ok;
 }
 
-bool states_thin(struct states *states, int64_t budget, struct states_freed *freed,
-                 struct error *error)
+bool states_make_room(struct states *states, int64_t budget, struct states_freed *freed,
+                      struct error *error)
 {
     assert(budget >= 0);
     *freed = (struct states_freed){0};
@@ -320,5 +320,12 @@ bool states_thin(struct states *states, int64_t budget, struct states_freed *fre
         return false;
     }
     states_room_grew(states, -freed->bytes);
-    return freed->states == 0 || states_room_shrink(states, error);
+    return true;
+}
+
+bool states_thin(struct states *states, int64_t budget, struct states_freed *freed,
+                 struct error *error)
+{
+    return states_make_room(states, budget, freed, error) &&
+           (freed->states == 0 || states_shrink(states, error));
 }

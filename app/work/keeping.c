@@ -32,6 +32,7 @@ struct keeping {
     struct job jobs[KEEPING_MOST]; /* a ring: [first, first + count) */
     size_t first, count, stored;   /* stored: how many of them are done */
     bool ending;
+    bool roomy; /* the file is larger than its states; the thread's alone */
 };
 
 static struct job *job_at(struct keeping *k, size_t index)
@@ -46,8 +47,9 @@ static void store(struct keeping *k, struct job *job)
     const float *data;
     if (forward_snapshot_wait(k->session->forward, job->snapshot, &data, &job->error) &&
         states_put(k->states, &job->info, data, k->bytes, &job->error) &&
-        states_thin(k->states, k->budget, &job->freed, &job->error))
+        states_make_room(k->states, k->budget, &job->freed, &job->error))
         job->error.kind = ERROR_NONE;
+    k->roomy = k->roomy || job->freed.states > 0;
 }
 
 static void *work(void *context)
@@ -68,6 +70,10 @@ static void *work(void *context)
         pthread_cond_broadcast(&k->changed);
     }
     pthread_mutex_unlock(&k->lock);
+    /* When that fails, the file is a little larger until states are thinned again. */
+    struct error ignored;
+    if (k->roomy)
+        k->roomy = !states_shrink(k->states, &ignored);
     return NULL;
 }
 

@@ -6,8 +6,9 @@
  *     keeping_free(keeping)                               waits for what is under way
  *
  * The thread waits for the snapshot to arrive, stores it through a connection of its own
- * and thins to the budget. At most KEEPING_MOST states are under way: take until there
- * is room (keeping_full). All but the thread's own work happens on the session's thread. */
+ * and thins to the budget; the file shrinks at the end, once. At most KEEPING_MOST states are under
+ * way: take until there is room (keeping_full). All but the thread's own work happens on the
+ * session's thread. */
 #ifndef TIDEMARK_APP_WORK_KEEPING_H
 #define TIDEMARK_APP_WORK_KEEPING_H
 

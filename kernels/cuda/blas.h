@@ -25,7 +25,7 @@ struct blas_shape {
 };
 
 /* Numbers of rows that products are made with, ascending. */
-#define BLAS_ROW_COUNTS 7
+#define BLAS_ROW_COUNTS 33
 extern const uint32_t blas_row_counts[BLAS_ROW_COUNTS];
 
 struct blas;

@@ -22,7 +22,7 @@ extern "C" {
 #endif
 
 /* Raised when any kernel's bits change. */
-#define DEVICE_REVISION 2
+#define DEVICE_REVISION 3
 
 enum device_form {
     DEVICE_F32,    /* [rows][padded] float */

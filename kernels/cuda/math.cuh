@@ -28,10 +28,9 @@ __device__ __forceinline__ float math_silu(float x)
     return __fdiv_rn(x, __fadd_rn(1.0f, math_exp(-x)));
 }
 
-/* log(1 + y), 0 <= y <= 1, as 2 atanh(y / (2 + y)): the argument is a third at most. */
-__device__ __forceinline__ float math_log_one_plus(float y)
+/* 2 atanh(s), 0 <= s <= 1/3. */
+__device__ __forceinline__ float math_twice_atanh(float s)
 {
-    float s = __fdiv_rn(y, __fadd_rn(2.0f, y));
     float q = __fmul_rn(s, s);
     float p = 1.0f / 13;
     p = __fmaf_rn(p, q, 1.0f / 11);
@@ -43,10 +42,49 @@ __device__ __forceinline__ float math_log_one_plus(float y)
     return __fmaf_rn(t, p, __fadd_rn(s, s));
 }
 
+/* log(1 + y), 0 <= y <= 1, as 2 atanh(y / (2 + y)). */
+__device__ __forceinline__ float math_log_one_plus(float y)
+{
+    return math_twice_atanh(__fdiv_rn(y, __fadd_rn(2.0f, y)));
+}
+
 __device__ __forceinline__ float math_softplus(float x)
 {
     float y = math_exp(-fabsf(x));
     float soft = __fadd_rn(fmaxf(x, 0.0f), math_log_one_plus(y));
+    return x > 20.0f ? x : soft;
+}
+
+/* --- without a branch ------------------------------------------------------------------
+ *
+ * __fdiv_rn looks whether its arguments are near the ends of the range, and the compiler
+ * moves nothing past that. These let a thread work at several things at a time. */
+
+/* x / d rounded correctly for 1 <= d <= 2^126 and finite x (but +0 for -0): a reciprocal,
+ * one Newton step, and the exact remainder of the quotient. */
+__device__ __forceinline__ float math_straight_divide(float x, float d)
+{
+    float r;
+    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(d));
+    r = __fmaf_rn(__fmaf_rn(-d, r, 1.0f), r, r);
+    float q = __fmul_rn(x, r);
+    return __fmaf_rn(__fmaf_rn(-d, q, x), r, q);
+}
+
+/* math_silu to the bit from -87 on, but for +0 at -0 and NaN at infinity; silu(-87), which
+ * is -1.4e-36, below that. */
+__device__ __forceinline__ float math_straight_silu(float x)
+{
+    x = x < -87.0f ? -87.0f : x;
+    return math_straight_divide(x, __fadd_rn(1.0f, math_exp(-x)));
+}
+
+/* math_softplus to the bit. */
+__device__ __forceinline__ float math_straight_softplus(float x)
+{
+    float y = math_exp(-fabsf(x));
+    float log = math_twice_atanh(math_straight_divide(y, __fadd_rn(2.0f, y)));
+    float soft = __fadd_rn(fmaxf(x, 0.0f), log);
     return x > 20.0f ? x : soft;
 }
 

@@ -4,21 +4,53 @@
 
 /* --- the layers' norm --------------------------------------------------------------- */
 
-template <typename T>
-__global__ void norm(T *out, uint32_t out_stride, const float *x, uint32_t x_stride,
-                     const int32_t *index, const float *weight, float epsilon, uint32_t size)
+enum { NORM_THREADS = 256 };
+
+/* The first KEPT x 256 values of a row stay in registers between their two uses. */
+template <typename T, int KEPT>
+__global__ void __launch_bounds__(NORM_THREADS)
+    norm(T *out, uint32_t out_stride, const float *x, uint32_t x_stride, const int32_t *index,
+         const float *weight, float epsilon, uint32_t size)
 {
     __shared__ float scratch[33];
     size_t from = index ? (size_t)index[blockIdx.x] : blockIdx.x;
     const float *row = x + from * x_stride;
-    float sum = 0;
-    for (uint32_t i = threadIdx.x; i < size; i += blockDim.x)
+    const uint32_t beyond = KEPT * NORM_THREADS + threadIdx.x;
+    float kept[KEPT], sum = 0;
+#pragma unroll
+    for (int k = 0; k < KEPT; k++) {
+        uint32_t i = k * NORM_THREADS + threadIdx.x;
+        kept[k] = i < size ? row[i] : 0.0f;
+    }
+#pragma unroll
+    for (int k = 0; k < KEPT; k++)
+        sum = __fmaf_rn(kept[k], kept[k], sum);
+    for (uint32_t i = beyond; i < size; i += NORM_THREADS)
         sum = __fmaf_rn(row[i], row[i], sum);
     sum = math_block_sum(sum, scratch);
     float scale = __fdiv_rn(1.0f, __fsqrt_rn(__fadd_rn(__fdiv_rn(sum, (float)size), epsilon)));
-    for (uint32_t i = threadIdx.x; i < size; i += blockDim.x)
-        math_store(out + (size_t)blockIdx.x * out_stride + i,
-                   __fmul_rn(__fmul_rn(row[i], scale), weight[i]));
+    T *to = out + (size_t)blockIdx.x * out_stride;
+#pragma unroll
+    for (int k = 0; k < KEPT; k++) {
+        uint32_t i = k * NORM_THREADS + threadIdx.x;
+        if (i < size)
+            math_store(to + i, __fmul_rn(__fmul_rn(kept[k], scale), weight[i]));
+    }
+    for (uint32_t i = beyond; i < size; i += NORM_THREADS)
+        math_store(to + i, __fmul_rn(__fmul_rn(row[i], scale), weight[i]));
+}
+
+template <typename T>
+static void launch_norm(T *out, uint32_t out_stride, const float *x, uint32_t x_stride,
+                        const int32_t *index, const float *weight, float epsilon, uint32_t size,
+                        uint32_t rows, cudaStream_t stream)
+{
+    if (size <= 4 * NORM_THREADS)
+        norm<T, 4><<<rows, NORM_THREADS, 0, stream>>>(out, out_stride, x, x_stride, index, weight,
+                                                      epsilon, size);
+    else
+        norm<T, 16><<<rows, NORM_THREADS, 0, stream>>>(out, out_stride, x, x_stride, index, weight,
+                                                       epsilon, size);
 }
 
 void device_norm(void *out, bool precise, uint32_t out_stride, const float *x, uint32_t x_stride,
@@ -28,11 +60,11 @@ void device_norm(void *out, bool precise, uint32_t out_stride, const float *x, u
     if (rows == 0)
         return;
     if (precise)
-        norm<<<rows, 256, 0, stream>>>((float *)out, out_stride, x, x_stride, index, weight,
-                                       epsilon, size);
+        launch_norm((float *)out, out_stride, x, x_stride, index, weight, epsilon, size, rows,
+                    stream);
     else
-        norm<<<rows, 256, 0, stream>>>((__nv_bfloat16 *)out, out_stride, x, x_stride, index, weight,
-                                       epsilon, size);
+        launch_norm((__nv_bfloat16 *)out, out_stride, x, x_stride, index, weight, epsilon, size,
+                    rows, stream);
 }
 
 /* --- dt, B and C ---------------------------------------------------------------------- */

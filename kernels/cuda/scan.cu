@@ -2,158 +2,323 @@
  * softplus of delta, decay, skip and gate.
  *
  * Time is serial, D x S recurrences are not: 131,072 for Falcon-Mamba-7B. A block takes
- * CH channels of one segment, four threads a channel, S / 4 states in each one's registers
- * for the whole stretch, and as many threads that feed them. It goes through time in tiles
- * of 32 rows, in two buffers:
+ * CH channels of one segment, L threads a channel, S / L states in each one's registers
+ * for the whole stretch. It goes through time in tiles of 32 rows, which are copied to
+ * shared memory two tiles ahead, and in groups of L rows. A warp has 32 / L channels, so
+ * that a group is 32 pairs of row and channel, one for each thread. While a warp goes
+ * through a group, a thread
  *
- *   - a feeding thread makes delta, delta x, skip x and the gate of eight neighbouring
- *     channels of a row of the next tile, from 16-byte loads that were begun a tile
- *     earlier, and writes y times gate of the last one;
- *   - a walking thread steps its states through the 32 rows: a product, a 2^x, a product
- *     and two fused multiply-adds a state; of these only h = decay h + ... waits for the
- *     step before. The partial sums of four steps are put together in one go: three
- *     shuffles for four rows.
+ *   - makes delta, delta x, skip x and the gate of its own pair of the group after the
+ *     next; the first two reach the L threads of the channel by way of shared memory;
+ *   - steps its states through the rows: a product, a 2^x, a product and two fused
+ *     multiply-adds a state; of these only h = decay h + ... waits for the row before;
+ *   - puts the partial sums of the group before together, L - 1 shuffles for L rows, which
+ *     leaves it with the sum of its own pair, and writes y.
  *
- * The one half waits for memory and divides while the other keeps the special function
- * units busy.
+ * The three need nothing of each other, and no branch stands between them, so that the
+ * compiler mixes their instructions.
  *
- * A row's sums run over its states in one order, wherever the row lies in a tile. */
+ * A row's sums run over its states in one order, wherever the row lies in a group. */
 #include "kernels/cuda/device.h"
 #include "kernels/cuda/math.cuh"
 
-enum { TILE = 32, QUADS = 4 };
+enum { TILE = 32, STAGES = 3 };
 
-template <typename T> struct alignas(16) eight {
-    T item[8];
-};
+/* 16 bytes (or 8, or 4) to shared memory, or zeros. */
+template <int BYTES>
+__device__ __forceinline__ void scan_copy(void *to, const void *from, bool there)
+{
+    uint32_t at = (uint32_t)__cvta_generic_to_shared(to);
+    if constexpr (BYTES == 16)
+        asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(at), "l"(from),
+                     "r"(there ? 16 : 0)
+                     : "memory");
+    else
+        asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" ::"r"(at), "l"(from),
+                     "n"(BYTES), "r"(there ? BYTES : 0)
+                     : "memory");
+}
 
-/* What a thread has fetched for the next tile. */
-template <typename T, int BC> struct fetched {
-    eight<float> delta;
-    eight<T> x, z;
-    float4 bc[BC];
-};
+/* A block's channels, threads a channel and states a thread. */
+template <typename T, int CH, int L, int SPT> struct scanner {
+    static constexpr int S = SPT * L, THREADS = CH * L, GROUP = L, GROUPS = TILE / GROUP;
+    static constexpr int WARP_CHANNELS = 32 / L;
+    /* So far apart do rows lie that a warp's pairs are in different banks. */
+    static constexpr int PAD = 16 / sizeof(T), DELTA_PAD = L == 8 ? 4 : 8;
+    /* B and C are copied by pieces, so that a thread's own of both lie side by side. */
+    static constexpr int PIECE = SPT % 4 == 0 ? 4 : SPT % 2 == 0 ? 2 : 1;
 
-template <int CH, int SPT> struct scan_shared {
-    float2 step[TILE][CH]; /* delta, delta x */
-    float y[TILE][CH];     /* skip x, then plus the states' sum */
-    float gate[TILE][CH];
-    float bc[TILE][2 * SPT * QUADS];
-};
-
-template <typename T, int CH, int SPT> struct scanner {
-    static constexpr int S = SPT * QUADS, THREADS = CH * QUADS;
-    static constexpr int BC = TILE * 2 * S / 4 / THREADS > 0 ? TILE * 2 * S / 4 / THREADS : 1;
-    using fetch_type = fetched<T, BC>;
+    struct alignas(16) tile {
+        float delta[TILE][CH + DELTA_PAD];
+        T x[TILE][CH + PAD], z[TILE][CH + PAD];
+        float bc[TILE][L][2 * SPT];
+    };
+    struct alignas(16) memory {
+        tile tiles[STAGES];
+        /* delta and delta x of a group's rows, for this group and the next. */
+        float2 steps[CH / WARP_CHANNELS][2][WARP_CHANNELS][GROUP];
+    };
+    /* What a thread has of its own pair. */
+    struct pair {
+        float skip, gate;
+    };
+    /* What it carries from group to group. */
+    struct passing {
+        float h[SPT], a[SPT], bias, skip;
+        pair own, next, before;
+        float4 steps[GROUP / 2]; /* delta, delta x, of two rows each */
+        float sum[GROUP];        /* of the group before */
+        T *y;                    /* of the own pair in the group before */
+        bool mine, there;        /* a channel; that, and a group before */
+        /* The next tile to be fetched: the thread's first copy of each kind, rows left. */
+        const float *delta, *bc;
+        const T *x, *z;
+        uint32_t left, stage;
+    };
 
     const struct device_scan &p;
     const struct device_layer_shape &s;
     const struct device_segment segment;
-    scan_shared<CH, SPT> *buffers; /* [2] */
-    uint32_t first;                /* channel of the block */
+    memory &shared;
+    uint32_t first; /* channel of the block */
 
-    /* The row in a tile and the eight channels that this thread prepares. */
-    __device__ uint32_t own_row() const
+    /* Neighbours have the same states of two channels, and every second thread has the same
+     * channel, so that reads of either are merged. */
+    __device__ static uint32_t lane()
     {
-        return threadIdx.x % THREADS / (CH / 8);
+        return threadIdx.x / 2 % L;
     }
-    __device__ uint32_t own_channel() const
+    __device__ static uint32_t place()
     {
-        return threadIdx.x % (CH / 8) * 8;
+        return threadIdx.x % 2 + threadIdx.x % 32 / (2 * L) * 2;
+    }
+    __device__ static uint32_t channel()
+    {
+        return threadIdx.x / 32 * WARP_CHANNELS + place();
     }
 
-    __device__ void fetch(fetch_type &f, uint32_t t0) const
-    {
-        uint32_t t = t0 + own_row(), channel = first + own_channel();
-        if (t < segment.count && channel < s.inner) {
-            size_t row = segment.row + t;
-            f.delta = *(const eight<float> *)(p.delta + row * s.inner_stride + channel);
-            f.x = *(const eight<T> *)((const T *)p.xc + row * s.inner_stride + channel);
-            f.z = *(const eight<T> *)((const T *)p.xz + row * s.wide_stride + s.inner + channel);
+    /* A tile's rows of CH columns are copied by 16 bytes, those of a thread THREADS apart;
+     * the first is thread BEGIN's. */
+    template <typename V, uint32_t BEGIN> struct copies {
+        static constexpr uint32_t EACH = 16 / sizeof(V), ACROSS = CH / EACH, ALL = TILE * ACROSS;
+        static constexpr uint32_t COUNT = (ALL + THREADS - 1) / THREADS, DOWN = THREADS / ACROSS;
+        static_assert(THREADS % ACROSS == 0, "a thread keeps to its columns");
+
+        __device__ static uint32_t own()
+        {
+            return (threadIdx.x + THREADS - BEGIN % THREADS) % THREADS;
         }
+        __device__ static uint32_t row()
+        {
+            return own() / ACROSS;
+        }
+        __device__ static uint32_t column()
+        {
+            return own() % ACROSS * EACH;
+        }
+        /* `at`: of the first copy; rows past `left` become zeros. */
+        template <int COLUMNS>
+        __device__ __forceinline__ static void make(V (*to)[COLUMNS], const V *at, size_t stride,
+                                                    uint32_t left)
+        {
 #pragma unroll
-        for (int i = 0; i < BC; i++) {
-            uint32_t at = threadIdx.x % THREADS + i * THREADS; /* float4 of the tile's B and C */
-            uint32_t row = at / (2 * S / 4);
-            if (row < TILE && t0 + row < segment.count)
-                f.bc[i] = ((const float4 *)p.bc)[(size_t)(segment.row + t0) * (2 * S / 4) + at];
+            for (uint32_t k = 0; k < COUNT; k++)
+                if (ALL % THREADS == 0 || k * THREADS + own() < ALL)
+                    scan_copy<16>(&to[row() + k * DOWN][column()], at + k * DOWN * stride,
+                                  row() + k * DOWN < left);
         }
+    };
+    using deltas = copies<float, 0>;
+    using xs = copies<T, 0>;
+    using zs = copies<T, TILE * CH * sizeof(T) / 16>;
+
+    __device__ void begin_fetching(passing &f) const
+    {
+        const size_t row = segment.row;
+        /* Blocks may have channels that are not there: they read those of the last eight. */
+        const uint32_t most = s.inner - 8 - first;
+        auto column = [most](uint32_t c) { return c < most ? c : most + c % 8; };
+        f.delta = p.delta + (row + deltas::row()) * s.inner_stride + first;
+        f.x = (const T *)p.xc + (row + xs::row()) * s.inner_stride + first;
+        f.z = (const T *)p.xz + (row + zs::row()) * s.wide_stride + s.inner + first;
+        f.delta += column(deltas::column());
+        f.x += column(xs::column());
+        f.z += column(zs::column());
+        f.bc = p.bc + row * (2 * S) + threadIdx.x * PIECE;
+        f.left = segment.count;
+        f.stage = 0;
     }
 
-    __device__ void prepare(scan_shared<CH, SPT> &shared, const fetch_type &f, const float bias[8],
-                            const float skip[8])
+    /* Begins the copy of the next tile. */
+    __device__ __forceinline__ void fetch(passing &f)
     {
-        uint32_t row = own_row(), column = own_channel();
+        constexpr uint32_t PIECES = 2 * S / PIECE, OWN = SPT / PIECE, ALL = TILE * PIECES;
+        tile &to = shared.tiles[f.stage];
+        deltas::make(to.delta, f.delta, s.inner_stride, f.left);
+        xs::make(to.x, f.x, s.inner_stride, f.left);
+        zs::make(to.z, f.z, s.wide_stride, f.left);
 #pragma unroll
-        for (int i = 0; i < 8; i++) {
-            float x = math_load(&f.x.item[i]);
-            float delta = math_softplus(__fadd_rn(f.delta.item[i], bias[i]));
-            shared.step[row][column + i] = make_float2(delta, __fmul_rn(delta, x));
-            shared.y[row][column + i] = __fmul_rn(skip[i], x);
-            shared.gate[row][column + i] = math_silu(math_load(&f.z.item[i]));
+        for (uint32_t k = 0; k < (ALL + THREADS - 1) / THREADS; k++) {
+            const uint32_t i = k * THREADS + threadIdx.x;
+            const uint32_t row = i / PIECES, piece = i % PIECES, of = piece % (PIECES / 2);
+            float *own = to.bc[row][of / OWN] + piece / (PIECES / 2) * SPT + of % OWN * PIECE;
+            if (ALL % THREADS == 0 || i < ALL)
+                scan_copy<PIECE * 4>(own, f.bc + k * THREADS * PIECE, row < f.left);
         }
-#pragma unroll
-        for (int i = 0; i < BC; i++) {
-            uint32_t at = threadIdx.x % THREADS + i * THREADS;
-            if (at < TILE * (2 * S / 4))
-                ((float4 *)shared.bc)[at] = f.bc[i];
-        }
+        asm volatile("cp.async.commit_group;" ::: "memory");
+        f.delta += TILE * (size_t)s.inner_stride;
+        f.x += TILE * (size_t)s.inner_stride;
+        f.z += TILE * (size_t)s.wide_stride;
+        f.bc += TILE * 2 * S;
+        f.left = f.left > TILE ? f.left - TILE : 0;
+        f.stage = f.stage + 1 < STAGES ? f.stage + 1 : 0;
     }
 
-    __device__ __forceinline__ float step(const scan_shared<CH, SPT> &shared, float h[SPT],
-                                          const float a[SPT], uint32_t t, uint32_t channel,
-                                          uint32_t quad) const
+    __device__ static void arrive()
     {
-        const float2 step = shared.step[t][channel];
-        float b[SPT], c[SPT], sum = 0;
+        asm volatile("cp.async.wait_group 0;" ::: "memory");
+        __syncthreads();
+    }
+
+    /* Makes what is needed of the own pair, in a group that begins at `row` of `from`. */
+    __device__ __forceinline__ pair prepare(const tile &from, uint32_t row, uint32_t parity,
+                                            const passing &f)
+    {
+        const uint32_t d = channel();
+        row += lane();
+        const float x = math_load(&from.x[row][d]), z = math_load(&from.z[row][d]);
+        const float delta = math_straight_softplus(__fadd_rn(from.delta[row][d], f.bias));
+        shared.steps[threadIdx.x / 32][parity][place()][lane()] =
+            make_float2(delta, __fmul_rn(delta, x));
+        return {__fmul_rn(f.skip, x), math_straight_silu(z)};
+    }
+
+    __device__ __forceinline__ void take_steps(float4 steps[GROUP / 2], uint32_t parity) const
+    {
+        const float4 *from = (const float4 *)shared.steps[threadIdx.x / 32][parity][place()];
+#pragma unroll
+        for (int i = 0; i < GROUP / 2; i++)
+            steps[i] = from[i];
+    }
+
+    /* A row: one of L partial sums. */
+    __device__ __forceinline__ static float step(passing &f, const float *own, float delta,
+                                                 float delta_x)
+    {
+        float bc[2 * SPT], sum = 0;
+        if constexpr (SPT % 2 == 0) {
+#pragma unroll
+            for (int i = 0; i < SPT / 2; i++)
+                ((float4 *)bc)[i] = ((const float4 *)own)[i];
+        } else {
+#pragma unroll
+            for (int i = 0; i < 2 * SPT; i++)
+                bc[i] = own[i];
+        }
 #pragma unroll
         for (int i = 0; i < SPT; i++) {
-            b[i] = shared.bc[t][quad * SPT + i];
-            c[i] = shared.bc[t][S + quad * SPT + i];
-        }
-#pragma unroll
-        for (int i = 0; i < SPT; i++) {
-            float decay = math_exp2(__fmul_rn(step.x, a[i]));
-            h[i] = __fmaf_rn(decay, h[i], __fmul_rn(step.y, b[i]));
-            sum = __fmaf_rn(c[i], h[i], sum);
+            float decay = math_exp2(__fmul_rn(delta, f.a[i]));
+            f.h[i] = __fmaf_rn(decay, f.h[i], __fmul_rn(delta_x, bc[i]));
+            sum = __fmaf_rn(bc[SPT + i], f.h[i], sum);
         }
         return sum;
     }
 
-    /* Rows t .. t + 3 of which `rows` are there. */
-    template <bool WHOLE>
-    __device__ __forceinline__ void four(scan_shared<CH, SPT> &shared, float h[SPT],
-                                         const float a[SPT], uint32_t t, uint32_t rows,
-                                         uint32_t channel, uint32_t quad)
+    /* The first `rows` rows of the group that begins at `row` of `from`. */
+    __device__ __forceinline__ static void walk(float sum[GROUP], passing &f, const tile &from,
+                                                uint32_t row, uint32_t rows)
     {
-        float sum[4] = {0, 0, 0, 0};
 #pragma unroll
-        for (int i = 0; i < 4; i++)
-            if (WHOLE || i < rows)
-                sum[i] = step(shared, h, a, t + i, channel, quad);
-        /* Quad q ends with the whole sum of row t + q: (q0 + q1) + (q2 + q3). */
-        bool odd = quad & 1, upper = quad & 2;
-        float keep0 = odd ? sum[1] : sum[0], keep1 = odd ? sum[3] : sum[2];
-        float give0 = odd ? sum[0] : sum[1], give1 = odd ? sum[2] : sum[3];
-        keep0 = __fadd_rn(keep0, __shfl_xor_sync(0xFFFFFFFFu, give0, 1));
-        keep1 = __fadd_rn(keep1, __shfl_xor_sync(0xFFFFFFFFu, give1, 1));
-        float keep = upper ? keep1 : keep0, give = upper ? keep0 : keep1;
-        keep = __fadd_rn(keep, __shfl_xor_sync(0xFFFFFFFFu, give, 2));
-        if (WHOLE || quad < rows)
-            shared.y[t + quad][channel] = __fadd_rn(keep, shared.y[t + quad][channel]);
+        for (int i = 0; i < GROUP; i++) {
+            const float4 two = f.steps[i / 2];
+            sum[i] = i < rows ? step(f, from.bc[row + i][lane()], i % 2 ? two.z : two.x,
+                                     i % 2 ? two.w : two.y)
+                              : 0.0f;
+        }
     }
 
-    __device__ void write(const scan_shared<CH, SPT> &shared, uint32_t t0) const
+    /* Lane l ends with the whole sum of row l, a tree over lanes: ((0 1) (2 3)) ... */
+    __device__ __forceinline__ static void finish(T *y, bool there, float sum[GROUP],
+                                                  const pair &own)
     {
-        uint32_t row = own_row(), column = own_channel(), channel = first + column;
-        if (t0 + row >= segment.count || channel >= s.inner)
-            return;
-        eight<T> y;
 #pragma unroll
-        for (int i = 0; i < 8; i++)
-            math_store(&y.item[i],
-                       __fmul_rn(shared.y[row][column + i], shared.gate[row][column + i]));
-        *(eight<T> *)((T *)p.y + (size_t)(segment.row + t0 + row) * s.inner_stride + channel) = y;
+        for (int n = L / 2, bit = 1; n > 0; n /= 2, bit *= 2) {
+            const bool upper = lane() & bit;
+#pragma unroll
+            for (int i = 0; i < n; i++) {
+                float keep = upper ? sum[2 * i + 1] : sum[2 * i];
+                float give = upper ? sum[2 * i] : sum[2 * i + 1];
+                sum[i] = __fadd_rn(keep, __shfl_xor_sync(0xFFFFFFFFu, give, 2 * bit));
+            }
+        }
+        T value;
+        math_store(&value, __fmul_rn(__fadd_rn(sum[0], own.skip), own.gate));
+        if (there)
+            *y = value;
+    }
+
+    __device__ __forceinline__ void group(passing &f, const tile &here, const tile &ahead,
+                                          uint32_t number)
+    {
+        float sum[GROUP];
+        float4 steps[GROUP / 2];
+        take_steps(steps, (number + 1) % 2);
+        pair after = prepare(number + 2 < GROUPS ? here : ahead, (number + 2) % GROUPS * GROUP,
+                             number % 2, f);
+        walk(sum, f, here, number * GROUP, GROUP);
+        finish(f.y, f.there, f.sum, f.before);
+        f.y += GROUP * (size_t)s.inner_stride;
+        f.there = f.mine;
+#pragma unroll
+        for (int i = 0; i < GROUP; i++)
+            f.sum[i] = sum[i];
+#pragma unroll
+        for (int i = 0; i < GROUP / 2; i++)
+            f.steps[i] = steps[i];
+        f.before = f.own;
+        f.own = f.next;
+        f.next = after;
+        __syncwarp();
+    }
+
+    __device__ __forceinline__ void begin(passing &f)
+    {
+        begin_fetching(f);
+        fetch(f);
+        fetch(f);
+        arrive();
+        f.own = prepare(shared.tiles[0], 0, 0, f);
+        f.next = prepare(shared.tiles[0], GROUP, 1, f);
+        __syncwarp();
+        take_steps(f.steps, 0);
+        __syncwarp();
+    }
+
+    __device__ __forceinline__ void through(passing &f)
+    {
+        const uint32_t whole = segment.count / TILE, rows = segment.count % TILE;
+        tile *here = &shared.tiles[0], *ahead = &shared.tiles[1];
+        begin(f);
+        for (uint32_t at = 0; at < whole; at++) {
+            tile *next = &shared.tiles[f.stage];
+            fetch(f);
+#pragma unroll
+            for (uint32_t number = 0; number < GROUPS; number++)
+                group(f, *here, *ahead, number);
+            here = ahead;
+            ahead = next;
+            arrive();
+        }
+#pragma unroll 1
+        for (uint32_t number = 0; number < rows / GROUP; number++)
+            group(f, *here, *ahead, number);
+        finish(f.y, f.there, f.sum, f.before);
+        const uint32_t rest = rows % GROUP;
+        if (rest > 0) {
+            float sum[GROUP];
+            walk(sum, f, *here, rows - rest, rest);
+            finish(f.y + GROUP * (size_t)s.inner_stride, f.mine && lane() < rest, sum, f.own);
+        }
     }
 
     /* The last inputs of the convolution, which ran before. */
@@ -174,101 +339,61 @@ template <typename T, int CH, int SPT> struct scanner {
         }
     }
 
-    /* The upper half of the block: makes tile k + 1 and writes tile k - 1, which lie in the
-     * same buffer, each thread its own rows and channels, while the lower half steps
-     * through tile k. */
-    __device__ void feed()
+    __device__ void run()
     {
-        float bias[8], skip[8];
-#pragma unroll
-        for (int i = 0; i < 8; i++) {
-            uint32_t d = first + own_channel() + i;
-            bias[i] = d < s.inner ? p.bias[d] : 0.0f;
-            skip[i] = d < s.inner ? p.skip[d] : 0.0f;
-        }
-        fetch_type next = {};
-        fetch(next, 0);
-        prepare(buffers[0], next, bias, skip);
-        fetch(next, TILE);
-        uint32_t tile = 0;
-        for (uint32_t t0 = 0; t0 < segment.count; t0 += TILE, tile++) {
-            __syncthreads();
-            scan_shared<CH, SPT> &other = buffers[(tile + 1) % 2];
-            if (t0 > 0)
-                write(other, t0 - TILE);
-            if (t0 + TILE < segment.count)
-                prepare(other, next, bias, skip);
-            fetch(next, t0 + 2 * TILE);
-        }
-        __syncthreads();
-        write(buffers[(tile + 1) % 2], (tile - 1) * TILE);
-    }
-
-    __device__ void walk()
-    {
-        const uint32_t channel = threadIdx.x / QUADS, quad = threadIdx.x % QUADS;
-        const bool mine = first + channel < s.inner;
-        float *state = segment.state + s.layer_offset + first + channel;
-        float h[SPT], a[SPT];
+        const uint32_t d = first + channel();
+        float *state = segment.state + s.layer_offset + d;
+        passing f = {};
+        f.mine = d < s.inner;
 #pragma unroll
         for (int i = 0; i < SPT; i++) {
-            size_t at = (size_t)(quad * SPT + i) * s.inner;
-            h[i] = mine ? state[at] : 0.0f;
-            a[i] = mine ? __fmul_rn(p.a[at + first + channel], MATH_LOG2_E) : 0.0f;
+            size_t at = (size_t)(lane() * SPT + i) * s.inner;
+            f.h[i] = f.mine ? state[at] : 0.0f;
+            f.a[i] = f.mine ? __fmul_rn(p.a[at + d], MATH_LOG2_E) : 0.0f;
         }
+        f.bias = f.mine ? p.bias[d] : 0.0f;
+        f.skip = f.mine ? p.skip[d] : 0.0f;
+        f.y = (T *)p.y + ((ptrdiff_t)segment.row + lane() - GROUP) * (ptrdiff_t)s.inner_stride + d;
         update_tail();
-        uint32_t tile = 0;
-        for (uint32_t t0 = 0; t0 < segment.count; t0 += TILE, tile++) {
-            __syncthreads();
-            scan_shared<CH, SPT> &shared = buffers[tile % 2];
-            uint32_t rows = segment.count - t0 < TILE ? segment.count - t0 : TILE;
-            uint32_t t = 0;
-            for (; t + 4 <= rows; t += 4)
-                four<true>(shared, h, a, t, 4, channel, quad);
-            if (t < rows)
-                four<false>(shared, h, a, t, rows - t, channel, quad);
-        }
-        __syncthreads();
+        through(f);
 #pragma unroll
         for (int i = 0; i < SPT; i++)
-            if (mine)
-                state[(size_t)(quad * SPT + i) * s.inner] = h[i];
+            if (f.mine)
+                state[(size_t)(lane() * SPT + i) * s.inner] = f.h[i];
     }
 };
 
-template <typename T, int CH, int SPT>
-__global__ void __launch_bounds__(2 * CH * QUADS)
+template <typename T, int CH, int L, int SPT>
+__global__ void __launch_bounds__(CH *L)
     scan(const __grid_constant__ struct device_scan p, const struct device_segment *segments,
          const __grid_constant__ struct device_layer_shape s)
 {
     extern __shared__ __align__(16) unsigned char memory[];
-    scanner<T, CH, SPT> scanner = {p, s, segments[blockIdx.y], (scan_shared<CH, SPT> *)memory,
-                                   blockIdx.x * CH};
-    if (threadIdx.x < CH * QUADS)
-        scanner.walk();
-    else
-        scanner.feed();
+    using kind = scanner<T, CH, L, SPT>;
+    kind scanner = {p, s, segments[blockIdx.y], *(typename kind::memory *)memory, blockIdx.x * CH};
+    scanner.run();
 }
 
-template <typename T, int CH, int SPT>
-static void launch_channels(const struct device_scan *p, const struct device_segment *segments,
-                            uint32_t count, const struct device_layer_shape *s, cudaStream_t stream)
-{
-    const size_t bytes = 2 * sizeof(scan_shared<CH, SPT>);
-    cudaFuncSetAttribute(scan<T, CH, SPT>, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)bytes);
-    scan<T, CH, SPT><<<dim3((s->inner + CH - 1) / CH, count), 2 * CH * QUADS, bytes, stream>>>(
-        *p, segments, *s);
-}
-
-template <typename T, int SPT>
+template <typename T, int CH, int L, int SPT>
 static void launch(const struct device_scan *p, const struct device_segment *segments,
                    uint32_t count, const struct device_layer_shape *s, cudaStream_t stream)
 {
+    const size_t bytes = sizeof(typename scanner<T, CH, L, SPT>::memory);
+    cudaFuncSetAttribute(scan<T, CH, L, SPT>, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                         (int)bytes);
+    scan<T, CH, L, SPT>
+        <<<dim3((s->inner + CH - 1) / CH, count), CH * L, bytes, stream>>>(*p, segments, *s);
+}
+
+template <typename T, int L, int SPT>
+static void launch_channels(const struct device_scan *p, const struct device_segment *segments,
+                            uint32_t count, const struct device_layer_shape *s, cudaStream_t stream)
+{
     /* Few channels: smaller blocks, so that more multiprocessors have one. */
     if ((size_t)s->inner * count >= 64 * 100)
-        launch_channels<T, 64, SPT>(p, segments, count, s, stream);
+        launch<T, 32, L, SPT>(p, segments, count, s, stream);
     else
-        launch_channels<T, 16, SPT>(p, segments, count, s, stream);
+        launch<T, 16, L, SPT>(p, segments, count, s, stream);
 }
 
 template <typename T>
@@ -277,16 +402,16 @@ static void launch_states(const struct device_scan *p, const struct device_segme
 {
     switch (s->states) {
     case 4:
-        launch<T, 1>(p, segments, count, s, stream);
+        launch_channels<T, 4, 1>(p, segments, count, s, stream);
         break;
     case 8:
-        launch<T, 2>(p, segments, count, s, stream);
+        launch_channels<T, 4, 2>(p, segments, count, s, stream);
         break;
     case 12:
-        launch<T, 3>(p, segments, count, s, stream);
+        launch_channels<T, 4, 3>(p, segments, count, s, stream);
         break;
-    case 16:
-        launch<T, 4>(p, segments, count, s, stream);
+    case 16: /* four threads give a scheduler two warps of one lane, which wait too often */
+        launch_channels<T, 8, 2>(p, segments, count, s, stream);
         break;
     }
 }

@@ -669,7 +669,7 @@ static bool able(struct token *t)
 /* Of plain weights. */
 static struct lanes_order order_of(const struct product_shape *p)
 {
-    return {p->units, p->cut, p->cuts, 1u << p->slice_shift};
+    return {p->units, p->cut, p->cuts, 1u << p->slice_shift[1]};
 }
 
 /* NULL where token_kernel<TOKEN_LANES> has to do. */

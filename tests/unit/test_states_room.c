@@ -267,6 +267,43 @@ static void shredding_waits_for_nobody(void **state)
     assert_loads(fixture, &info, "x", 1);
 }
 
+/* --- room for those that come next ------------------------------------------ */
+
+static void room_stays_for_the_next_states(void **state)
+{
+    enum { STATES = 8 };
+    struct fixture *fixture = *state;
+    struct error error = {0};
+    struct states_freed freed;
+    unsigned char *noise = malloc(LARGE);
+    assert_non_null(noise);
+    make_noise(noise, LARGE, 7);
+    reopen(fixture);
+    for (int64_t i = 0; i < STATES; i++) {
+        struct states_info info = info_at(1, STATES_PREFIX, i);
+        put(fixture, &info, noise, LARGE);
+    }
+    int64_t pages = ask_number(fixture->path, "PRAGMA page_count");
+    assert_true(states_make_room(fixture->states, 5 * LARGE, &freed, &error));
+    assert_true(freed.states >= 3 && freed.left <= 5 * LARGE);
+    assert_int_equal(total(fixture), freed.left);
+    assert_true(ask_number(fixture->path, "PRAGMA freelist_count") > 0);
+    assert_int_equal(ask_number(fixture->path, "PRAGMA page_count"), pages);
+    struct states_info last = {0};
+    for (int64_t i = 0; i < freed.states; i++) {
+        last = info_at(1, STATES_PREFIX, STATES + i);
+        put(fixture, &last, noise, LARGE);
+    }
+    assert_true(ask_number(fixture->path, "PRAGMA page_count") <= pages + 1);
+    assert_true(states_make_room(fixture->states, 5 * LARGE, &freed, &error));
+    assert_true(states_shrink(fixture->states, &error));
+    assert_int_equal(ask_number(fixture->path, "PRAGMA freelist_count"), 0);
+    assert_true(ask_number(fixture->path, "PRAGMA page_count") < pages);
+    /* What went farthest is never removed. */
+    assert_loads(fixture, &last, noise, LARGE);
+    free(noise);
+}
+
 /* --- other processes ------------------------------------------------------- */
 
 enum { SECTIONS = 12 };
@@ -342,9 +379,10 @@ int main(void)
 {
 #define STORED(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        STORED(total_follows_every_change),   STORED(sweep_drops_what_is_not_kept),
-        STORED(sweep_leaves_others_to_write), STORED(shredded_states_are_nowhere),
-        STORED(shredding_waits_for_nobody),   STORED(loads_while_others_thin_are_soft),
+        STORED(total_follows_every_change),     STORED(sweep_drops_what_is_not_kept),
+        STORED(sweep_leaves_others_to_write),   STORED(shredded_states_are_nowhere),
+        STORED(shredding_waits_for_nobody),     STORED(loads_while_others_thin_are_soft),
+        STORED(room_stays_for_the_next_states),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

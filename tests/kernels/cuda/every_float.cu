@@ -15,6 +15,10 @@ __device__ static float computed(int function, float x)
         return math_silu(x);
     case EVERY_SOFTPLUS:
         return math_softplus(x);
+    case EVERY_STRAIGHT_SILU:
+        return math_straight_silu(x);
+    case EVERY_STRAIGHT_SOFTPLUS:
+        return math_straight_softplus(x);
     default:
         return math_log_one_plus(x);
     }
@@ -28,8 +32,10 @@ __device__ static double exact(int function, double x)
     case EVERY_EXP:
         return exp(x);
     case EVERY_SILU:
+    case EVERY_STRAIGHT_SILU:
         return x / (1 + exp(-x));
     case EVERY_SOFTPLUS:
+    case EVERY_STRAIGHT_SOFTPLUS:
         return x > 20 ? x : log1p(exp(x));
     default:
         return log1p(x);

@@ -10,7 +10,15 @@
 extern "C" {
 #endif
 
-enum { EVERY_EXP2, EVERY_EXP, EVERY_SILU, EVERY_SOFTPLUS, EVERY_LOG_ONE_PLUS };
+enum {
+    EVERY_EXP2,
+    EVERY_EXP,
+    EVERY_SILU,
+    EVERY_SOFTPLUS,
+    EVERY_LOG_ONE_PLUS,
+    EVERY_STRAIGHT_SILU,
+    EVERY_STRAIGHT_SOFTPLUS
+};
 
 struct every_range {
     float low, high;         /* arguments */

@@ -21,6 +21,14 @@ static const struct known {
      EVERY_SOFTPLUS,
      {-1e38f, 3e38f, 8 * 0x1p-23, 0x1p-23, 0x1p-125},
      0x49f6fb1fc64c34b9},
+    {"silu without a branch",
+     EVERY_STRAIGHT_SILU,
+     {-1e38f, 3e38f, 6 * 0x1p-23, 0x1p-23, 0x1p-118},
+     0x205a617d3bb8a689},
+    {"softplus without a branch", /* the same bits */
+     EVERY_STRAIGHT_SOFTPLUS,
+     {-1e38f, 3e38f, 8 * 0x1p-23, 0x1p-23, 0x1p-125},
+     0x49f6fb1fc64c34b9},
     {"log(1 + y)", EVERY_LOG_ONE_PLUS, {0, 1, 0x1p-21, 0, 0x1p-126}, 0x905e620c4f1d41fc},
 };
 
