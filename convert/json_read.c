@@ -55,7 +55,8 @@ bool json_read_text(json_t **value, const char *text, size_t size, const char *p
      * needs a whole one finds none. */
     if (!read && json_error_code(&what) == json_error_numeric_overflow)
         read = json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, &what);
-    if (!read && json_error_code(&what) == json_error_out_of_memory)
+    /* Without memory for its own buffers the parser says nothing at all. */
+    if (!read && (what.text[0] == '\0' || json_error_code(&what) == json_error_out_of_memory))
         return error_out_of_memory(error);
     if (!read)
         return error_set(error, ERROR_MODEL,

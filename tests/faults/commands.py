@@ -46,12 +46,21 @@ COMMANDS = {
     "export": dict(command=("export", "shelf", "--quiet"), prepare=SHELF),
     "text": dict(command=("text", "shelf:2", "--quiet"), prepare=SHELF),
     "verify": dict(command=("verify", "--json", "--quiet"), prepare=SHELF, speaks=True),
+    "import": dict(command=("model", "import", "{home}/falcon", "-o", "{run}/out.gguf",
+                            "--type", "q8_0", *BRIEF), prepare=(("hub", "falcon"),),
+                   makes="out.gguf"),
+    "quantize": dict(command=("model", "quantize", "{home}/falcon.gguf", "-o", "{run}/out.gguf",
+                              "--type", "q4_0", *BRIEF),
+                     prepare=(("hub", "falcon"), ("model", "import", "{home}/falcon", "-o",
+                                                  "{home}/falcon.gguf", "--type", "f32",
+                                                  "--quiet")),
+                     makes="out.gguf"),
     "usage": dict(command=("frobnicate",)),
 }
 
 # Those that change the library or write a file.
 CHANGING = ("read", "read_first", "read_on", "read_thin", "ask", "ask_after", "sum", "gc", "rm", "shred",
-            "backup", "restore", "restore_older")
+            "backup", "restore", "restore_older", "import", "quantize")
 
 # Tried at more places than the others.
 FIRST = ("read", "ask", "sum", "gc")

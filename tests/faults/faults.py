@@ -27,6 +27,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "endtoend"))
 
 import harness
+import hub
 from contents import content, dump, dump_file, ends, sections_read, steady, without_states
 from harness import INPUT, MODEL, NOT_FOUND, STORE, SYSTEM, USAGE
 
@@ -114,13 +115,15 @@ class Stage:
     loses    tables of which the command removes rows; "all": the library is as it was
              before or as it is afterwards, but never half of each
     writes   name of a file with a copy of the library that the command makes
+    makes    name of another file that it makes, always with the same bytes
     speaks   True if it prints what it has done so far even when it fails then
     """
 
     def __init__(self, test, command, prepare=(), reads=None, loses=(), writes=None,
-                 speaks=False):
+                 makes=None, speaks=False):
         self.test, self.command, self.reads = test, command, reads
-        self.loses, self.writes, self.speaks = loses, writes, speaks
+        self.loses, self.writes, self.speaks = loses, writes or makes, speaks
+        self.makes = makes
         self.home = test.tiny_home("mamba")
         self.home.write("shelf.md", harness.book(3, 2))
         self.home.write("new.md", harness.book(4, 2).replace("Errands", "Journeys"))
@@ -140,6 +143,7 @@ class Stage:
             self.whole = self.run(folder, {})
             self.outcome = dump(folder / "tidemark")
             self.expected_code = self.whole.code
+            self.made = (folder / makes).read_bytes() if makes else None
         if self.whole.code not in (0, USAGE, NOT_FOUND):
             raise AssertionError(str(self.whole))
         # Syncs of the log of states.db that are not for a section: states are removed first.
@@ -149,6 +153,9 @@ class Stage:
             test.assertEqual(self.extra, 0, self.whole)
 
     def prepare(self, name, *arguments):
+        if name == "hub":
+            hub.put_model(self.home.folder / arguments[0])
+            return
         if name == "append":
             with open(self.home.folder / arguments[0], "a", encoding="utf-8") as file:
                 file.write(arguments[1])
@@ -159,6 +166,12 @@ class Stage:
 
     def names(self):
         return {dict(row)["name"] for row in self.original["document"]}
+
+    def codes(self, kind):
+        """Exit codes that may follow when a call of this kind fails. A file that is made
+        lies outside the library, which is opened all the same."""
+        elsewhere = self.makes and kind in ("write", "sync", "name")
+        return FAILURES[kind][1] + ((SYSTEM,) if elsewhere else ())
 
     # -- running --
 
@@ -276,7 +289,10 @@ class Stage:
             self.test.assertIn(self.writes, beside, run)
         if not killed and not cannot_unlink:
             self.test.assertIn(beside, ([], [self.writes]), "%s\nhalf a file is left" % run)
-        if self.writes in beside:
+        if self.makes and self.writes in beside:
+            self.test.assertTrue((folder / self.writes).read_bytes() == self.made,
+                                 "%s\nleft another file" % run)
+        elif self.writes in beside:
             copy = dump_file(folder / self.writes, folder / "third", run)
             self.test.assertEqual(without_states(copy), without_states(self.outcome), run)
         for name in beside:

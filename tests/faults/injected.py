@@ -25,7 +25,7 @@ class Injected(faults.Test):
         count = 28 if name in FIRST else 12
         told = []
         for kind in CLASSES:
-            numbers, codes = FAILURES[kind]
+            numbers, codes = FAILURES[kind][0], stage.codes(kind)
             total, before = stage.whole.calls[kind], stage.count
             for number in numbers if faults.ALL else numbers[:1]:
                 for persist in (False, True):
