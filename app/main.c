@@ -1,7 +1,7 @@
 #include "app/command.h"
 #include "app/commands/commands.h"
 #include "app/options.h"
-#include "app/work/json.h"
+#include "base/json_memory.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -59,7 +59,7 @@ int main(int argc, char **argv)
     struct error error = {0};
     fill_standard_descriptors();
     command_prepare_signals();
-    json_prepare();
+    json_memory_prepare();
     bool terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
     if (!(terminal ? options_parse_at_terminal : options_parse)(&options, argc, argv, &error))
         return command_print_error(&error);

@@ -1,6 +1,7 @@
 #include "convert/json_read.h"
 
 #include "base/file.h"
+#include "base/json_memory.h"
 
 #include <string.h>
 
@@ -55,9 +56,10 @@ bool json_read_text(json_t **value, const char *text, size_t size, const char *p
      * needs a whole one finds none. */
     if (!read && json_error_code(&what) == json_error_numeric_overflow)
         read = json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, &what);
-    /* Without memory for its own buffers the parser says nothing at all. */
-    if (!read && (what.text[0] == '\0' || json_error_code(&what) == json_error_out_of_memory))
+    if (json_memory_exhausted()) {
+        json_decref(read);
         return error_out_of_memory(error);
+    }
     if (!read)
         return error_set(error, ERROR_MODEL,
                          "%s is no sound JSON: line %d: %.160s: get the file again", path,

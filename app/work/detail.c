@@ -1,6 +1,7 @@
 #include "app/work/detail.h"
 
 #include "app/work/json.h"
+#include "base/json_memory.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -99,7 +100,7 @@ bool detail_read(struct detail *detail, const struct library_question *question,
     if (detail->section < 0)
         detail->section = detail->as_of;
     json_t *json = json_loads(question->detail, 0, NULL);
-    bool ok = !json_exhausted() || error_out_of_memory(error);
+    bool ok = !json_memory_exhausted() || error_out_of_memory(error);
     ok = ok && take(detail, json, error);
     json_decref(json);
     if (!ok)

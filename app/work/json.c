@@ -1,39 +1,19 @@
 #include "app/work/json.h"
 
-#include <stdatomic.h>
-#include <stdlib.h>
+#include "base/json_memory.h"
+
 #include <string.h>
-
-static atomic_bool exhausted; /* an allocation of jansson's failed */
-
-static void *allocate(size_t size)
-{
-    void *memory = malloc(size);
-    if (!memory)
-        atomic_store(&exhausted, true);
-    return memory;
-}
-
-void json_prepare(void)
-{
-    json_set_alloc_funcs(allocate, free);
-}
 
 void json_append(json_t *array, json_t *value)
 {
     if (json_array_append_new(array, value) != 0)
-        atomic_store(&exhausted, true);
+        json_memory_lack();
 }
 
 void json_put(json_t *object, const char *key, json_t *value)
 {
     if (json_object_set_new(object, key, value) != 0)
-        atomic_store(&exhausted, true);
-}
-
-bool json_exhausted(void)
-{
-    return atomic_exchange(&exhausted, false);
+        json_memory_lack();
 }
 
 /* DEL is the one control character that jansson's ASCII leaves as it is. */
@@ -68,7 +48,7 @@ bool json_text(struct buffer *out, json_t *value, struct error *error)
     if (value && json_dump_callback(value, take, &dump, JSON_ENSURE_ASCII | JSON_REAL_PRECISION(9)))
         dump.ok = false;
     json_decref(value);
-    if (json_exhausted())
+    if (json_memory_exhausted())
         dump.ok = false;
     if (dump.ok)
         return true;

@@ -2,7 +2,7 @@
 #include "app/work/answer_states.h"
 #include "app/work/conversing.h"
 #include "app/work/detail.h"
-#include "app/work/json.h"
+#include "base/json_memory.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -227,7 +227,7 @@ int main(void)
     const char *given = getenv("TEST_SEED");
     seed = given ? (unsigned)strtoul(given, NULL, 10) : (unsigned)time(NULL);
     print_message("TEST_SEED=%u\n", seed);
-    json_prepare();
+    json_memory_prepare();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tree),           cmocka_unit_test(test_tree_of_lies),
         cmocka_unit_test(test_any_tree),       cmocka_unit_test(test_detail),
