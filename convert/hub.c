@@ -419,6 +419,8 @@ static bool add_tensors(const struct hub *hub, struct plan *plan, struct error *
 static bool write_name(const struct hub *hub, struct plan *plan, struct error *error)
 {
     char *whole = realpath(hub->files.folder, NULL);
+    if (!whole && errno == ENOMEM)
+        return error_out_of_memory(error);
     const char *slash = whole ? strrchr(whole, '/') : NULL;
     const char *name = slash && slash[1] ? slash + 1 : "mamba";
     bool ok = plan_text(plan, "general.name", name, strlen(name), error);
