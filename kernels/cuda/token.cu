@@ -26,65 +26,11 @@
  * out in turn, and their sums are added in order. So the order of a sum depends on the
  * shape and on the number of blocks, never on lanes. */
 #include "kernels/cuda/finish.cuh"
+#include "kernels/cuda/grid.cuh"
 #include "kernels/cuda/lanes.h"
 
 #include <cstdio>
 #include <cstdlib>
-
-/* --- the grid ------------------------------------------------------------------------- */
-
-/* A warp of its own brings the blocks together: so those that compute need not stand while
- * what they wrote finds its way to memory, and a barrier costs nothing if they come to ask
- * late. */
-
-/* Says that this thread is here: what it wrote before is seen by whoever has waited, by bulk
- * copies too if `bulk`. */
-__device__ __forceinline__ void grid_arrive(bool bulk)
-{
-    if (bulk)
-        asm volatile("fence.proxy.async;" ::: "memory");
-    asm volatile("bar.arrive 2, %0;" ::"r"((int)THREADS + 32) : "memory");
-}
-
-/* Waits for all blocks' threads. */
-__device__ __forceinline__ void grid_wait(uint64_t *come, uint32_t &passed)
-{
-    ring_wait(come, passed++ & 1);
-}
-
-__device__ __forceinline__ void grid_pass(uint32_t *counter, uint32_t &target, uint64_t *come)
-{
-    asm volatile("bar.sync 2, %0;" ::"r"((int)THREADS + 32) : "memory");
-    if (threadIdx.x % 32 == 0) {
-        target += gridDim.x;
-        asm volatile("red.release.gpu.global.add.u32 [%0], 1;" ::"l"(counter) : "memory");
-        uint32_t seen;
-        do {
-            asm volatile("ld.acquire.gpu.global.u32 %0, [%1];"
-                         : "=r"(seen)
-                         : "l"(counter)
-                         : "memory");
-        } while (seen < target);
-        ring_arrive(come, 1);
-    }
-    __syncwarp();
-}
-
-/* Whether prepare() brings the grid together before a stage. */
-__device__ __forceinline__ bool prepares_together(bool many, uint32_t stage, bool integers)
-{
-    const bool made = stage == STAGE_X || stage == STAGE_OUT;
-    return many && stage != STAGE_GATE && stage != STAGE_GATE_REST && (integers || !made);
-}
-
-/* The last block that is done leaves the counters as the next launch wants them. */
-__device__ __forceinline__ void grid_leave(uint32_t *counter)
-{
-    if (threadIdx.x % 32 == 0 && atomicAdd(counter + 1, 1) == gridDim.x - 1) {
-        counter[0] = 0;
-        counter[1] = 0;
-    }
-}
 
 /* --- fetched ahead ------------------------------------------------------------------------ */
 
@@ -335,23 +281,6 @@ __device__ __forceinline__ void compute(token_run_state<LANES> &c, const shared_
     }
 }
 
-/* What the warp does that brings the blocks together. */
-__device__ __forceinline__ void bring_together(const token_work &w, uint64_t *come,
-                                               const shared_matrix *matrices, uint32_t steps,
-                                               bool many)
-{
-    uint32_t target = 0;
-    for (uint32_t step = 0; step < steps; step++) {
-        const uint32_t stage = stage_of(step, steps);
-        const bool integers = matrices[matrix_of(step, stage)].type != FRAGMENT_PLAIN;
-        if (prepares_together(many, stage, integers))
-            grid_pass(w.barrier, target, come);
-        if (stage != STAGE_GATE && stage != STAGE_GATE_REST && stage != STAGE_LOGITS)
-            grid_pass(w.barrier, target, come);
-    }
-    grid_leave(w.barrier);
-}
-
 /* --- the kernel --------------------------------------------------------------------------- */
 
 __device__ __forceinline__ void list_matrices(shared_matrix *to, const struct token_model &model)
@@ -413,7 +342,7 @@ __global__ void __launch_bounds__(token_threads<LANES>::value, 1)
     if (threadIdx.x / 32 == WARPS) {
         fetch_weights<LANES>(w, ring, matrices, shared.shares, steps);
     } else if (threadIdx.x / 32 == WARPS + 1) {
-        bring_together(w, &shared.come, matrices, steps, LANES > FEW);
+        grid_run(w, &shared.come, matrices, steps, LANES > FEW);
     } else if (LANES > FEW && threadIdx.x / 32 > WARPS) {
         fetch_records(w, memory + places.activations, shared.piece_full, shared.piece_empty,
                       &shared.go, matrices, shared.shares, steps, lanes);
