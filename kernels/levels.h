@@ -13,7 +13,7 @@
 #define LEVELS_BF16_OUTPUTS 256
 
 /* Work memory of a decode product of several lanes. */
-#define LEVELS_LANES_FLOATS 6144
+#define LEVELS_LANES_FLOATS 11264
 
 extern const struct kernels levels_reference;
 extern const struct kernels levels_avx2;

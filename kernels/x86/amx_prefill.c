@@ -150,6 +150,7 @@ static void with_panel(const struct corner *all, const uint16_t *a, size_t a_apa
         const size_t rows = all->rows - r;
         for (size_t i = 0; i < corners; i++, panel += 2 * steps * BF16_TILE) {
             const size_t outputs = all->outputs - i * 2 * SIDE;
+            const size_t next_r = rows > 2 * SIDE ? r + 2 * SIDE : r;
             struct corner corner = *all;
             corner.y += r * all->y_stride + i * 2 * SIDE;
             corner.rows = rows < 2 * SIDE ? rows : 2 * SIDE;
@@ -160,7 +161,9 @@ static void with_panel(const struct corner *all, const uint16_t *a, size_t a_apa
                 .steps = steps,
                 .next = {(const char *)(a + 2 * a_apart), (const char *)(a + 3 * a_apart)},
                 .begin = i * lines,
-                .end = (i + 1) * lines < SIDE ? (i + 1) * lines : SIDE};
+                .end = (i + 1) * lines < SIDE ? (i + 1) * lines : SIDE,
+                .next_y = i + 1 < corners ? corner.y + 2 * SIDE : all->y + next_r * all->y_stride,
+                .y_stride = all->y_stride};
             if (rows <= 2 * SIDE)
                 f.end = f.begin;
             product(&corner, &f, resume);

@@ -4,6 +4,8 @@
  * decoded into a register and multiplied there. More lanes: two outputs are
  * decoded into scratch, then multiplied with up to eight lanes from there.
  *
+ * Where columns are few, folding the sums is what takes time: 16 outputs' are folded at once.
+ *
  * Either way an output's sum is one vector of 16 partial sums over the columns in
  * order, folded at the end by one fixed tree, so that a lane's bits do not depend
  * on its neighbours. */
@@ -12,7 +14,12 @@
 #include "kernels/x86/avx512_weights.h"
 #include "kernels/x86/by_type.h"
 
-enum { OUTPUTS = 4, LANES = 8 };
+enum {
+    OUTPUTS = 4,
+    LANES = 8,
+    FOLDED = 16,       /* outputs */
+    FEW_COLUMNS = 512, /* so that the scratch holds as many decoded outputs */
+};
 
 /* The next outputs' rows: four short streams in one page are not what the
  * processor's own prefetcher looks for. Reading beyond the matrix is harmless. */
@@ -134,12 +141,82 @@ static void decode_lanes(float *y, size_t y_stride, size_t outputs, const float 
         two_outputs(1, y, y_stride, outputs, weights, x, x_stride, columns, add);
 }
 
+/* The trees of avx512_sum() over each of 16 vectors, into the lanes of one. Halves of two
+ * vectors are added, quarters of four, pairs of eight. */
+AVX512_INLINE __m512 fold(const __m512 v[FOLDED])
+{
+    __m512 quarters[4], pairs[2];
+#pragma GCC unroll 4
+    for (size_t i = 0; i < 4; i++) { /* outputs i, i + 4, i + 8, i + 12 */
+        __m512 a = _mm512_add_ps(_mm512_shuffle_f32x4(v[i], v[i + 4], 0x44),
+                                 _mm512_shuffle_f32x4(v[i], v[i + 4], 0xEE));
+        __m512 b = _mm512_add_ps(_mm512_shuffle_f32x4(v[i + 8], v[i + 12], 0x44),
+                                 _mm512_shuffle_f32x4(v[i + 8], v[i + 12], 0xEE));
+        quarters[i] =
+            _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x88), _mm512_shuffle_f32x4(a, b, 0xDD));
+    }
+#pragma GCC unroll 2
+    for (size_t i = 0; i < 2; i++) {
+        __m512d a = _mm512_castps_pd(quarters[2 * i]), b = _mm512_castps_pd(quarters[2 * i + 1]);
+        pairs[i] = _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(a, b)),
+                                 _mm512_castpd_ps(_mm512_unpackhi_pd(a, b)));
+    }
+    return _mm512_add_ps(_mm512_shuffle_ps(pairs[0], pairs[1], 0x88),
+                         _mm512_shuffle_ps(pairs[0], pairs[1], 0xDD));
+}
+
+/* 16 decoded outputs, of which `outputs` exist, with all lanes. */
+static void folded_outputs(float *y, size_t y_stride, size_t outputs, const float *weights,
+                           const float *x, size_t x_stride, size_t columns, size_t rows, bool add)
+{
+    const __mmask16 exist = avx512_first(outputs);
+    for (size_t lane = 0; lane < rows; lane++, x += x_stride, y += y_stride) {
+        __m512 sum[FOLDED];
+#pragma GCC unroll 16
+        for (size_t i = 0; i < FOLDED; i++)
+            sum[i] = _mm512_setzero_ps();
+        for (size_t k = 0; k < columns; k += 16) {
+            const __mmask16 mask = avx512_first(columns - k);
+            const __m512 a = _mm512_maskz_loadu_ps(mask, x + k);
+#pragma GCC unroll 16
+            for (size_t i = 0; i < FOLDED; i++)
+                sum[i] = _mm512_fmadd_ps(_mm512_maskz_loadu_ps(mask, weights + i * columns + k), a,
+                                         sum[i]);
+        }
+        __m512 total = fold(sum);
+        if (add)
+            total = _mm512_add_ps(_mm512_maskz_loadu_ps(exist, y), total);
+        _mm512_mask_storeu_ps(y, exist, total);
+    }
+}
+
+static void few_columns(float *y, size_t y_stride, const struct matrix *w, size_t first,
+                        size_t count, const float *x, size_t x_stride, size_t rows, bool add,
+                        float *scratch)
+{
+    for (size_t j = first; j < first + count; j += FOLDED) {
+        size_t outputs = first + count - j < FOLDED ? first + count - j : FOLDED;
+        if (outputs == FOLDED) /* as one long row */
+            avx512_decode_columns(scratch, w->type, w->data + j * w->row_bytes, 0,
+                                  FOLDED * w->columns);
+        for (size_t i = 0; i < FOLDED && outputs < FOLDED; i++) /* the last one fills up */
+            avx512_decode_columns(scratch + i * w->columns, w->type,
+                                  w->data + (j + (i < outputs ? i : outputs - 1)) * w->row_bytes, 0,
+                                  w->columns);
+        folded_outputs(y + j, y_stride, outputs, scratch, x, x_stride, w->columns, rows, add);
+    }
+}
+
 void avx512_decode_matmul(float *y, size_t y_stride, const struct matrix *w, size_t first,
                           size_t count, const float *x, size_t x_stride, size_t rows, bool add,
                           float *scratch)
 {
     if (rows == 1) {
         decode_one(y, w, first, count, x, add);
+        return;
+    }
+    if (w->columns <= FEW_COLUMNS) {
+        few_columns(y, y_stride, w, first, count, x, x_stride, rows, add, scratch);
         return;
     }
     for (size_t j = first; j < first + count; j += 2) {

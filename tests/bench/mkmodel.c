@@ -1,10 +1,11 @@
-/* mkmodel --shape SHAPE --type TYPE [--seed N] [--force] OUT.gguf
+/* mkmodel --shape SHAPE --type TYPE [--layers N] [--seed N] [--force] OUT.gguf
  *
  * Makes a GGUF file of a real model's shape with random weights, to measure with: every
  * tensor has the name, dimensions and type that a public file of that type has, and a
  * scale at which activations neither grow nor die over the layers. Quantized blocks are
  * made as such: random bits under scales that suit them, no floats in between. What the
- * model says is nonsense. The file is written front to back with a small buffer.
+ * model says is nonsense. The file is written front to back with a small buffer. With fewer
+ * layers than the shape has it is made and measured sooner.
  *
  * The vocabulary is byte-level BPE whose merges make pairs and fours of letters, the
  * frequent ones of English first, so that text becomes about as many tokens as usual. */
@@ -52,11 +53,19 @@ static const struct file_type file_types[] = {
 };
 enum { FILE_TYPES = sizeof file_types / sizeof file_types[0] };
 
-enum { CONTROLS = 3, ALIGNMENT = 32, BUFFER = 1 << 20, SCALES = 64, QUANTILES = 4096 };
+enum {
+    MOST_LAYERS = 512,
+    CONTROLS = 3,
+    ALIGNMENT = 32,
+    BUFFER = 1 << 20,
+    SCALES = 64,
+    QUANTILES = 4096
+};
 
 struct making {
     const struct shape *shape;
     const struct file_type *type;
+    uint32_t layers;
     struct random random;
     const char *path;
     int file; /* -1 while the header is being made: nothing is written */
@@ -188,7 +197,7 @@ static void add_keys(struct making *m)
     gguf_writer_u32(header, "general.quantization_version", 2);
     gguf_writer_u32(header, "mamba.context_length", 1u << 20);
     gguf_writer_u32(header, "mamba.embedding_length", shape->embedding);
-    gguf_writer_u32(header, "mamba.block_count", shape->layers);
+    gguf_writer_u32(header, "mamba.block_count", m->layers);
     gguf_writer_u32(header, "mamba.ssm.conv_kernel", 4);
     gguf_writer_u32(header, "mamba.ssm.inner_size", shape->inner);
     gguf_writer_u32(header, "mamba.ssm.state_size", shape->states);
@@ -504,7 +513,7 @@ static bool tensors(struct making *m, struct error *error)
                 error) ||
         (!shape->tied && !matrix(m, "output.weight", E, V, m->type->output, 1, error)))
         return false;
-    for (size_t i = 0; i < shape->layers; i++)
+    for (size_t i = 0; i < m->layers; i++)
         if (!layer(m, i, error))
             return false;
     return true;
@@ -571,7 +580,8 @@ static bool make(struct making *m, bool force, struct error *error)
 
 static int usage(void)
 {
-    fputs("usage: mkmodel --shape SHAPE --type TYPE [--seed N] [--force] OUT.gguf\nshapes:",
+    fputs("usage: mkmodel --shape SHAPE --type TYPE [--layers N] [--seed N] [--force] OUT.gguf\n"
+          "shapes:",
           stderr);
     for (size_t i = 0; i < SHAPES; i++)
         fprintf(stderr, " %s", shapes[i].name);
@@ -582,21 +592,21 @@ static int usage(void)
     return ERROR_USAGE;
 }
 
-static bool parse_seed(struct random *random, const char *text)
+static bool parse_number(uint64_t *number, const char *text)
 {
     char *end;
     errno = 0;
-    random->state = strtoull(text, &end, 10);
+    *number = strtoull(text, &end, 10);
     return *text >= '0' && *text <= '9' && !*end && errno == 0;
 }
 
 static bool parse(struct making *m, bool *force, int count, char **arguments)
 {
-    static const struct option options[] = {{"shape", required_argument, NULL, 's'},
-                                            {"type", required_argument, NULL, 't'},
-                                            {"seed", required_argument, NULL, 'n'},
-                                            {"force", no_argument, NULL, 'f'},
-                                            {0}};
+    static const struct option options[] = {
+        {"shape", required_argument, NULL, 's'},  {"type", required_argument, NULL, 't'},
+        {"layers", required_argument, NULL, 'l'}, {"seed", required_argument, NULL, 'n'},
+        {"force", no_argument, NULL, 'f'},        {0}};
+    uint64_t layers = 0;
     for (int option; (option = getopt_long(count, arguments, "", options, NULL)) != -1;) {
         if (option == 's')
             for (size_t i = 0; i < SHAPES; i++)
@@ -606,10 +616,14 @@ static bool parse(struct making *m, bool *force, int count, char **arguments)
                 m->type = strcasecmp(optarg, file_types[i].name) ? m->type : &file_types[i];
         else if (option == 'f')
             *force = true;
-        else if (option != 'n' || !parse_seed(&m->random, optarg))
+        else if (option == 'l') {
+            if (!parse_number(&layers, optarg) || layers < 1 || layers > MOST_LAYERS)
+                return false;
+        } else if (option != 'n' || !parse_number(&m->random.state, optarg))
             return false;
     }
     m->path = arguments[optind];
+    m->layers = layers ? (uint32_t)layers : m->shape ? m->shape->layers : 0;
     return m->shape && m->type && optind + 1 == count;
 }
 
