@@ -1,12 +1,27 @@
-/* grid.cuh: how the blocks of a token's kernel come together; private to token.cu.
+/* grid.cuh: how the blocks of a token's kernel come together; private to token.cu and
+ * lanes.cu.
  *
- * A warp of its own brings the blocks together: so those that compute need not stand while
- * what they wrote finds its way to memory, and a barrier costs nothing if they come to ask
+ * In token.cu a warp of its own brings the blocks together: so those that compute need not stand
+ * while what they wrote finds its way to memory, and a barrier costs nothing if they come to ask
  * late. */
 #ifndef TIDEMARK_KERNELS_CUDA_GRID_CUH
 #define TIDEMARK_KERNELS_CUDA_GRID_CUH
 
 #include "kernels/cuda/share.cuh"
+
+/* One arrival, by one thread, and waiting for so many. */
+__device__ __forceinline__ void grid_count(uint32_t *counter)
+{
+    asm volatile("red.release.gpu.global.add.u32 [%0], 1;" ::"l"(counter) : "memory");
+}
+
+__device__ __forceinline__ void grid_until(const uint32_t *counter, uint32_t target)
+{
+    uint32_t seen;
+    do {
+        asm volatile("ld.acquire.gpu.global.u32 %0, [%1];" : "=r"(seen) : "l"(counter) : "memory");
+    } while (seen < target);
+}
 
 /* Says that this thread is here: what it wrote before is seen by whoever has waited, by bulk
  * copies too if `bulk`. */
@@ -28,14 +43,8 @@ __device__ __forceinline__ void grid_pass(uint32_t *counter, uint32_t &target, u
     asm volatile("bar.sync 2, %0;" ::"r"((int)THREADS + 32) : "memory");
     if (threadIdx.x % 32 == 0) {
         target += gridDim.x;
-        asm volatile("red.release.gpu.global.add.u32 [%0], 1;" ::"l"(counter) : "memory");
-        uint32_t seen;
-        do {
-            asm volatile("ld.acquire.gpu.global.u32 %0, [%1];"
-                         : "=r"(seen)
-                         : "l"(counter)
-                         : "memory");
-        } while (seen < target);
+        grid_count(counter);
+        grid_until(counter, target);
         ring_arrive(come, 1);
     }
     __syncwarp();
@@ -48,10 +57,11 @@ __device__ __forceinline__ bool grid_prepares(bool many, uint32_t stage, bool in
     return many && stage != STAGE_GATE && stage != STAGE_GATE_REST && (integers || !made);
 }
 
-/* The last block that is done leaves the counters as the next launch wants them. */
+/* The last block that is done leaves the counters as the next launch wants them; by one
+ * thread. */
 __device__ __forceinline__ void grid_leave(uint32_t *counter)
 {
-    if (threadIdx.x % 32 == 0 && atomicAdd(counter + 1, 1) == gridDim.x - 1) {
+    if (atomicAdd(counter + 1, 1) == gridDim.x - 1) {
         counter[0] = 0;
         counter[1] = 0;
     }
@@ -70,7 +80,8 @@ __device__ __forceinline__ void grid_run(const token_work &w, uint64_t *come,
         if (stage != STAGE_GATE && stage != STAGE_GATE_REST && stage != STAGE_LOGITS)
             grid_pass(w.barrier, target, come);
     }
-    grid_leave(w.barrier);
+    if (threadIdx.x % 32 == 0)
+        grid_leave(w.barrier);
 }
 
 #endif

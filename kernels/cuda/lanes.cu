@@ -19,6 +19,7 @@
  *
  * Products are wgmma's: 64 rows of weights from registers times 64 lanes, which the tensor
  * cores read from shared memory, once for four warps. Their bits are mma.sync's. */
+#include "kernels/cuda/grid.cuh"
 #include "kernels/cuda/lanes_stages.cuh"
 
 #include <cstdlib>
@@ -31,21 +32,14 @@ __device__ __forceinline__ void lanes_grid_arrive(uint32_t *counter)
 {
     block_wait();
     if (threadIdx.x == 0)
-        asm volatile("red.release.gpu.global.add.u32 [%0], 1;" ::"l"(counter) : "memory");
+        grid_count(counter);
 }
 
 __device__ __forceinline__ void lanes_grid_wait(uint32_t *counter, uint32_t &target)
 {
     target += gridDim.x;
-    if (threadIdx.x == 0) {
-        uint32_t seen;
-        do {
-            asm volatile("ld.acquire.gpu.global.u32 %0, [%1];"
-                         : "=r"(seen)
-                         : "l"(counter)
-                         : "memory");
-        } while (seen < target);
-    }
+    if (threadIdx.x == 0)
+        grid_until(counter, target);
     block_wait();
 }
 
@@ -187,11 +181,8 @@ __device__ __forceinline__ void lanes_compute(lanes_run_state &c)
     lanes_grid_arrive(barrier);
     lanes_grid_wait(barrier, target);
     lanes_plain(c, LANES_LOGITS);
-    /* The last block that is done leaves the counters as the next launch wants them. */
-    if (threadIdx.x == 0 && atomicAdd(barrier + 1, 1) == gridDim.x - 1) {
-        barrier[0] = 0;
-        barrier[1] = 0;
-    }
+    if (threadIdx.x == 0)
+        grid_leave(barrier);
 }
 
 /* --- the kernel ------------------------------------------------------------------------- */
@@ -273,11 +264,6 @@ struct lanes {
     void *memory;
     uint32_t blocks;
 };
-
-static uint32_t divided_up(uint32_t value, uint32_t by)
-{
-    return (value + by - 1) / by;
-}
 
 /* Rows of a product all of whose columns are in one sum: a block's in one item or more. */
 static struct lanes_stage whole_stage(const struct lanes_order *o, uint32_t outputs, uint32_t tiles,

@@ -39,6 +39,11 @@ enum {
     MOST_LAYERS = 128,
 };
 
+static inline uint32_t divided_up(uint32_t value, uint32_t by)
+{
+    return (value + by - 1) / by;
+}
+
 /* How the blocks share one of the products. An item is a tile of rows; of X a tile's `cut`
  * units of columns, all tiles of the first cut before those of the next. */
 struct product_shape {

@@ -389,11 +389,6 @@ static uint32_t power_from(uint32_t value)
     return power;
 }
 
-static uint32_t divided_up(uint32_t value, uint32_t by)
-{
-    return (value + by - 1) / by;
-}
-
 /* Warps that have no tile of their own share one, as far as its columns go. */
 static uint32_t slice_shift_of(uint32_t tiles, uint32_t units)
 {
