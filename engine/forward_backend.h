@@ -17,6 +17,8 @@ struct forward_operations {
                     struct error *error);
     bool (*decode)(struct forward *forward, struct state *const *states, const int32_t *tokens,
                    size_t lanes, struct error *error);
+    bool (*choose)(struct forward *forward, struct state *const *states, size_t lanes,
+                   struct forward_choice *choices, struct error *error);
     void (*tag)(const struct forward *forward, char tag[FORWARD_TAG_SIZE]);
     void (*free)(struct forward *forward);
 
@@ -47,6 +49,6 @@ typedef struct forward *forward_module_open(const struct model *model, struct po
 
 /* A text that must equal the program's own: structs cross the border between the two. */
 #define FORWARD_MODULE_VERSION_SYMBOL "tidemark_module_version"
-#define FORWARD_MODULE_VERSION TIDEMARK_VERSION "/1"
+#define FORWARD_MODULE_VERSION TIDEMARK_VERSION "/2"
 
 #endif

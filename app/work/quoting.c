@@ -229,6 +229,8 @@ static bool descend(struct choice *choice, struct state *state, size_t *fed, str
 {
     for (*fed = 0; choice->left > 1; ++*fed) {
         int32_t token;
+        if (!state_fetch_logits(state, error))
+            return false;
         if (!best_branch(choice, state->logits, *fed, &token))
             return true; /* the same sentence stands there twice */
         take_branch(choice, *fed, token);
@@ -238,6 +240,7 @@ static bool descend(struct choice *choice, struct state *state, size_t *fed, str
     return true;
 }
 
+/* The state's logits are up to date. */
 static bool prefers_to_end(const struct choice *choice, const struct state *state)
 {
     const struct prompt *prompt = &choice->session->model->prompt;
@@ -267,7 +270,8 @@ bool quoting_choose(struct session *session, struct state *state, const char *te
     choice.tokens = calloc(choice.count, sizeof *choice.tokens);
     choice.open = calloc(choice.count, sizeof *choice.open);
     bool ok = choice.tokens && choice.open ? true : error_out_of_memory(error);
-    ok = ok && encode_all(&choice, text, sentences, lead, error);
+    ok =
+        ok && encode_all(&choice, text, sentences, lead, error) && state_fetch_logits(state, error);
     if (ok && ended)
         *ended = prefers_to_end(&choice, state);
     ok = ok && descend(&choice, state, &fed, error);
