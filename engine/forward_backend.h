@@ -10,9 +10,8 @@
 
 /* The contracts are those of the functions in forward.h. */
 struct forward_operations {
-    const char *backend;   /* "cpu", "cuda" */
-    size_t pass_tokens;    /* of a full pass */
-    unsigned decode_lanes; /* lanes that one pass over the weights serves */
+    const char *backend; /* "cpu", "cuda" */
+    size_t pass_tokens;  /* of a full pass */
     bool (*prefill)(struct forward *forward, const struct forward_lane *lanes, size_t count,
                     struct error *error);
     bool (*decode)(struct forward *forward, struct state *const *states, const int32_t *tokens,

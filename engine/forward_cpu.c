@@ -149,7 +149,6 @@ struct forward *forward_cpu_new(const struct model *model, const struct kernels 
     }
     f->own = operations;
     f->own.pass_tokens = kernels->pass_rows;
-    f->own.decode_lanes = kernels->pass_rows;
     f->operations = &f->own;
     f->model = model;
     f->kernels = kernels;

@@ -14,7 +14,8 @@
 
 enum {
     DEFAULT_TOKENS = 128,
-    LANES = 16,          /* sections side by side */
+    LANES = 64,          /* sections side by side at most, */
+    LEAST_LANES = 16,    /* and where the processor computes, or a GPU has little room */
     BLOCK_BYTES = 4000,  /* of summaries that are summarized together: about a section */
     SHORT_SECTION = 200, /* characters up to which a section is its own summary */
     SECTION_SENTENCES = 2,
@@ -273,10 +274,23 @@ static bool run_lanes(struct summing *s, struct piece *const *pieces, size_t cou
     return ok;
 }
 
+/* As many as a GPU decodes at once, if their states fill no more than half of its free memory. */
+static size_t most_lanes(const struct summing *s)
+{
+    struct forward_device device;
+    struct error none;
+    if (!forward_device(s->session->forward, &device, &none))
+        return LEAST_LANES;
+    double room = (device.memory_all - device.memory_used) / 2 /
+                  (double)state_bytes(&s->session->model->shape);
+    return room >= LANES ? LANES : room <= LEAST_LANES ? LEAST_LANES : (size_t)room;
+}
+
 /* Fills every piece's summary, from the library or side by side. */
 static bool summarize_pieces(struct summing *s, struct piece *pieces, size_t count,
                              struct error *error)
 {
+    const size_t most = most_lanes(s);
     struct piece *waiting[LANES];
     size_t lanes = 0;
     for (size_t i = 0; i < count; i++) {
@@ -284,7 +298,7 @@ static bool summarize_pieces(struct summing *s, struct piece *pieces, size_t cou
             return false;
         if (!pieces[i].summary)
             waiting[lanes++] = &pieces[i];
-        if (lanes == LANES || (i + 1 == count && lanes > 0)) {
+        if (lanes == most || (i + 1 == count && lanes > 0)) {
             if (!run_lanes(s, waiting, lanes, error))
                 return false;
             lanes = 0;
@@ -508,7 +522,7 @@ static bool sum_so_far(struct summing *s, struct error *error)
     bool ok = piece.summary || state;
     if (ok && state)
         ok = prefix_reach(s->session, s->options->document, s->options->so_far, state, &info,
-                            &s->result->tokens_reread, error) &&
+                          &s->result->tokens_reread, error) &&
              decode_pieces(s, &only, &state, 1, error);
     state_free(state);
     s->result->text = piece.summary;

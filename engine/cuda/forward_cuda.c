@@ -305,7 +305,6 @@ static void free_forward(struct forward *f)
 static const struct forward_operations operations = {
     .backend = "cuda",
     .pass_tokens = 4096,
-    .decode_lanes = 64,
     .prefill = prefill,
     .decode = decode,
     .choose = choose,
