@@ -32,6 +32,12 @@ bool forward_decode(struct forward *forward, struct state *const *states, const 
     return operations_of(forward)->decode(forward, states, tokens, lanes, error);
 }
 
+bool forward_choose(struct forward *forward, struct state *const *states, size_t lanes,
+                    struct forward_choice *choices, struct error *error)
+{
+    return operations_of(forward)->choose(forward, states, lanes, choices, error);
+}
+
 void forward_tag(const struct forward *forward, char tag[FORWARD_TAG_SIZE])
 {
     operations_of(forward)->tag(forward, tag);

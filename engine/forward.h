@@ -4,8 +4,9 @@
  *     (or forward_open(), backend.h, for a device that may be there)
  *     struct forward_lane lane = {.state = state, .tokens = tokens, .count = n};
  *     if (!forward_prefill(forward, &lane, 1, &error)) ...
- *     ... choose a token from state->logits ...
- *     if (!forward_decode(forward, &state, &token, 1, &error)) ...
+ *     if (!forward_choose(forward, &state, 1, &choice, &error)) ...
+ *     (or state_fetch_logits(), and a sampler chooses)
+ *     if (!forward_decode(forward, &state, &choice.token, 1, &error)) ...
  *
  * A token's result depends on its lane's state and tokens alone (kernels.h), so
  * lanes may be grouped and stretches cut at will. Work memory is allocated once
@@ -25,7 +26,8 @@ struct forward;
 
 /* A stretch of tokens for one lane. */
 struct forward_lane {
-    struct state *state;   /* in, out; its logits are those after the last token */
+    struct state *state;   /* in, out; its logits are those after the last token, once
+                              state_fetch_logits() was asked for them */
     const int32_t *tokens; /* [count] */
     size_t count;
     float *bits;   /* NULL, or out [count]: surprise of each token, -log2 of the
@@ -47,6 +49,18 @@ bool forward_prefill(struct forward *forward, const struct forward_lane *lanes, 
 /* One generated token for each lane. Same errors. */
 bool forward_decode(struct forward *forward, struct state *const *states, const int32_t *tokens,
                     size_t lanes, struct error *error) WARN_UNUSED;
+
+/* A state's likeliest next token. */
+struct forward_choice {
+    int32_t token;         /* SAMPLER_NONE: no logit is a number */
+    float log_probability; /* natural */
+};
+
+/* What sampler_likeliest() (sampler.h) says of the logits of each state, which has read something:
+ * found where they lie, so that a device's need not come to the host. There the log probability
+ * may be off by 4e-6 and what float rounds. choices: out [lanes]. */
+bool forward_choose(struct forward *forward, struct state *const *states, size_t lanes,
+                    struct forward_choice *choices, struct error *error) WARN_UNUSED;
 
 /* What is told of every product: the matrix, and [rows][stride] of what it is multiplied by,
  * matrix->columns of each row in use. Called on the thread that runs the pass. */

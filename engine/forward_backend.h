@@ -10,13 +10,14 @@
 
 /* The contracts are those of the functions in forward.h. */
 struct forward_operations {
-    const char *backend;   /* "cpu", "cuda" */
-    size_t pass_tokens;    /* of a full pass */
-    unsigned decode_lanes; /* lanes that one pass over the weights serves */
+    const char *backend; /* "cpu", "cuda" */
+    size_t pass_tokens;  /* of a full pass */
     bool (*prefill)(struct forward *forward, const struct forward_lane *lanes, size_t count,
                     struct error *error);
     bool (*decode)(struct forward *forward, struct state *const *states, const int32_t *tokens,
                    size_t lanes, struct error *error);
+    bool (*choose)(struct forward *forward, struct state *const *states, size_t lanes,
+                   struct forward_choice *choices, struct error *error);
     void (*tag)(const struct forward *forward, char tag[FORWARD_TAG_SIZE]);
     void (*free)(struct forward *forward);
 
@@ -47,6 +48,6 @@ typedef struct forward *forward_module_open(const struct model *model, struct po
 
 /* A text that must equal the program's own: structs cross the border between the two. */
 #define FORWARD_MODULE_VERSION_SYMBOL "tidemark_module_version"
-#define FORWARD_MODULE_VERSION TIDEMARK_VERSION "/1"
+#define FORWARD_MODULE_VERSION TIDEMARK_VERSION "/2"
 
 #endif

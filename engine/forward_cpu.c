@@ -1,5 +1,6 @@
 /* The forward pass on the processor's own cores. */
 #include "engine/forward_backend.h"
+#include "engine/sampler.h"
 
 #include <assert.h>
 #include <math.h>
@@ -148,7 +149,6 @@ struct forward *forward_cpu_new(const struct model *model, const struct kernels 
     }
     f->own = operations;
     f->own.pass_tokens = kernels->pass_rows;
-    f->own.decode_lanes = kernels->pass_rows;
     f->operations = &f->own;
     f->model = model;
     f->kernels = kernels;
@@ -608,10 +608,37 @@ static bool decode(struct forward *f, struct state *const *states, const int32_t
     return true;
 }
 
+struct choosing {
+    const struct forward *forward;
+    struct state *const *states;
+    struct forward_choice *choices;
+};
+
+static void choose_item(void *context, size_t lane, unsigned worker)
+{
+    const struct choosing *c = context;
+    struct forward_choice *choice = &c->choices[lane];
+    (void)worker;
+    choice->token = sampler_likeliest(c->states[lane]->logits, c->forward->vocabulary,
+                                      &choice->log_probability);
+}
+
+static bool choose(struct forward *f, struct state *const *states, size_t lanes,
+                   struct forward_choice *choices, struct error *error)
+{
+    struct choosing choosing = {f, states, choices};
+    for (size_t i = 0; i < lanes; i++)
+        if (!state_fetch_logits(states[i], error))
+            return false;
+    return pool_run(f->pool, choose_item, &choosing, lanes) ||
+           error_set(error, ERROR_INTERRUPTED, "interrupted");
+}
+
 static const struct forward_operations operations = {
     .backend = "cpu",
     .prefill = prefill,
     .decode = decode,
+    .choose = choose,
     .tag = tag_forward,
     .free = free_forward,
     .watch = watch_forward,

@@ -115,6 +115,35 @@ static double clamped(float logit)
     return logit > FLT_MAX ? FLT_MAX : logit < -FLT_MAX ? -FLT_MAX : logit;
 }
 
+static float log_probability_of(const float *logits, size_t vocabulary, int32_t chosen)
+{
+    double largest = -FLT_MAX, sum = 0;
+    for (size_t i = 0; i < vocabulary; i++)
+        if (!isnan(logits[i]) && clamped(logits[i]) > largest)
+            largest = clamped(logits[i]);
+    for (size_t i = 0; i < vocabulary; i++)
+        if (!isnan(logits[i]))
+            sum += exp(clamped(logits[i]) - largest);
+    return (float)(clamped(logits[chosen]) - largest - log(sum));
+}
+
+bool sampler_is_plain(const struct sampler_options *options)
+{
+    return options->temperature <= 0 && options->repetition_penalty >= 1 &&
+           options->repetition_penalty <= 1;
+}
+
+int32_t sampler_likeliest(const float *logits, size_t vocabulary, float *log_probability)
+{
+    int32_t best = SAMPLER_NONE;
+    for (size_t i = 0; i < vocabulary; i++)
+        if (!isnan(logits[i]) && (best == SAMPLER_NONE || logits[i] > logits[best]))
+            best = (int32_t)i;
+    if (log_probability)
+        *log_probability = best == SAMPLER_NONE ? 0 : log_probability_of(logits, vocabulary, best);
+    return best;
+}
+
 /* Marks (or unmarks) the recent tokens, so that each is penalized once. */
 static void mark_recent(struct sampler *sampler, const int32_t *recent, size_t count, bool mark)
 {
@@ -261,21 +290,11 @@ static int32_t draw(struct sampler *sampler, size_t count)
     return sampler->kept[kept - 1].id;
 }
 
-static float log_probability_of(const struct sampler *sampler, const float *logits, int32_t chosen)
-{
-    double largest = -FLT_MAX, sum = 0;
-    for (size_t i = 0; i < sampler->vocabulary; i++)
-        if (!isnan(logits[i]) && clamped(logits[i]) > largest)
-            largest = clamped(logits[i]);
-    for (size_t i = 0; i < sampler->vocabulary; i++)
-        if (!isnan(logits[i]))
-            sum += exp(clamped(logits[i]) - largest);
-    return (float)(clamped(logits[chosen]) - largest - log(sum));
-}
-
 int32_t sampler_next(struct sampler *sampler, const float *logits, const int32_t *recent,
                      size_t recent_count, float *log_probability)
 {
+    if (sampler_is_plain(&sampler->options))
+        return sampler_likeliest(logits, sampler->vocabulary, log_probability);
     mark_recent(sampler, recent, recent_count, true);
     size_t count = gather(sampler, logits, false);
     if (count == 0)
@@ -289,6 +308,6 @@ int32_t sampler_next(struct sampler *sampler, const float *logits, const int32_t
                          ? draw(sampler, count)
                          : sampler->candidates[best_of(sampler->candidates, count)].id;
     if (log_probability)
-        *log_probability = log_probability_of(sampler, logits, chosen);
+        *log_probability = log_probability_of(logits, sampler->vocabulary, chosen);
     return chosen;
 }

@@ -29,6 +29,12 @@ extern const struct sampler_options sampler_defaults; /* greedy, all off */
 
 struct sampler;
 
+/* Whether the options ask for the largest logit, whatever came before. */
+bool sampler_is_plain(const struct sampler_options *options);
+
+/* What a sampler with such options chooses. */
+int32_t sampler_likeliest(const float *logits, size_t vocabulary, float *log_probability);
+
 /* NULL and an error for options out of range or no memory. vocabulary: 1 to
  * INT32_MAX. */
 struct sampler *sampler_new(const struct sampler_options *options, size_t vocabulary,

@@ -60,21 +60,35 @@ void state_free(struct state *state)
     free(state);
 }
 
+static bool has_mirror(const struct state *state, struct error *error)
+{
+    return state->mirror ||
+           error_set(error, ERROR_SYSTEM, "a state was lost with the device that held it");
+}
+
 bool state_fetch(struct state *state, struct error *error)
 {
     if (!state->ahead)
         return true;
-    if (!state->mirror)
-        return error_set(error, ERROR_SYSTEM, "a state was lost with the device that held it");
-    if (!state->mirror->fetch(state, error))
+    if (!has_mirror(state, error) || !state->mirror->fetch(state, error))
         return false;
-    state->ahead = false;
+    state->ahead = state->logits_ahead = false;
+    return true;
+}
+
+bool state_fetch_logits(struct state *state, struct error *error)
+{
+    if (!state->logits_ahead)
+        return true;
+    if (!has_mirror(state, error) || !state->mirror->fetch_logits(state, error))
+        return false;
+    state->logits_ahead = false;
     return true;
 }
 
 void state_written(struct state *state)
 {
-    state->ahead = false;
+    state->ahead = state->logits_ahead = false;
     state->behind = true;
 }
 
@@ -85,12 +99,19 @@ void state_reset(struct state *state)
     state_written(state);
 }
 
+static void copy_logits(struct state *to, const struct state *from)
+{
+    size_t count = from->floats - (size_t)(from->logits - from->data);
+    if (!from->logits_ahead)
+        memcpy(to->logits, from->logits, count * sizeof *from->logits);
+}
+
 void state_copy(struct state *to, const struct state *from)
 {
     to->tokens = from->tokens;
     if (from->mirror && !from->behind && from->mirror->copy(to, from)) {
-        memcpy(to->logits, from->logits,
-               (from->floats - (size_t)(from->logits - from->data)) * sizeof *from->logits);
+        copy_logits(to, from);
+        to->logits_ahead = from->logits_ahead;
         to->ahead = true;
         to->behind = false;
         return;
@@ -101,8 +122,7 @@ void state_copy(struct state *to, const struct state *from)
         struct state through = *to;
         through.mirror = from->mirror;
         (void)!from->mirror->fetch(&through, NULL);
-        memcpy(to->logits, from->logits,
-               (from->floats - (size_t)(from->logits - from->data)) * sizeof *from->logits);
+        copy_logits(to, from);
     } else {
         memcpy(to->data, from->data, from->floats * sizeof *from->data);
     }

@@ -182,10 +182,9 @@ static bool load_prefix(struct ask *ask, struct states_info *info, bool *saved, 
 {
     const struct asking_options *options = &ask->options;
     /* The hash first: should the text change meanwhile, it names one that is gone. */
-    if (!prefix_text_hash(ask->session, options->document, options->as_of, &ask->texts[0],
-                           error) ||
+    if (!prefix_text_hash(ask->session, options->document, options->as_of, &ask->texts[0], error) ||
         !prefix_reach(ask->session, options->document, options->as_of, ask->states[0], info,
-                        &ask->result->tokens_reread, error))
+                      &ask->result->tokens_reread, error))
         return false;
     *saved = info->token > 0;
     info->place.kind = STATES_PREFIX;
@@ -365,19 +364,19 @@ static bool quote_sentence(struct ask *ask, int64_t ordinal, struct error *error
     struct session *session = ask->session;
     struct library_section section;
     struct quoting_sentences sentences;
-    size_t chosen;
     if (!library_get_section(session->library, ask->options.document, ordinal,
                              LIBRARY_TEXT | LIBRARY_MAP, &section, error))
         return false;
     bool ok = quoting_split(&sentences, section.text, section.text_size, error) &&
               quoting_keep_answering(&sentences, section.text, ask->result->answer, error);
     struct state *state = ok && sentences.count ? state_new(&session->model->shape, error) : NULL;
+    struct quoting_choice choice = {
+        .state = state, .text = section.text, .sentences = &sentences, .lead = "\n> "};
     if (ok && sentences.count)
         ok = state && ask_to_quote(ask, ordinal, state, error) &&
-             quoting_choose(session, state, section.text, &sentences, "\n> ", false, &chosen, NULL,
-                            error) &&
-             grounding_add(ask->result, &section, sentences.items[chosen].begin,
-                           sentences.items[chosen].end, error);
+             quoting_choose(session, &choice, 1, error) &&
+             grounding_add(ask->result, &section, sentences.items[choice.chosen].begin,
+                           sentences.items[choice.chosen].end, error);
     state_free(state);
     quoting_sentences_free(&sentences);
     library_section_free(&section);

@@ -127,6 +127,14 @@ static bool time_prefill(struct bench *bench, size_t count, double *seconds, str
     return true;
 }
 
+/* As generating does it on a GPU, where logits stay: what comes back is what is likeliest. */
+static bool choose(struct bench *bench, struct state *const *states, size_t lanes,
+                   struct error *error)
+{
+    struct forward_choice choices[DEVICE_LANES];
+    return !bench->device || forward_choose(bench->session->forward, states, lanes, choices, error);
+}
+
 static bool time_decode(struct bench *bench, size_t lanes, size_t steps, double *seconds,
                         struct error *error)
 {
@@ -138,7 +146,8 @@ static bool time_decode(struct bench *bench, size_t lanes, size_t steps, double 
         for (size_t lane = 0; lane < lanes; lane++)
             tokens[lane] = bench->text.data[(bench->at + lane * LANE_OFFSET) % bench->text.count];
         bench->at = (bench->at + 1) % bench->text.count;
-        if (!forward_decode(bench->session->forward, bench->states, tokens, lanes, error))
+        if (!forward_decode(bench->session->forward, bench->states, tokens, lanes, error) ||
+            !choose(bench, bench->states, lanes, error))
             return false;
     }
     *seconds = clock_seconds() - begin;
@@ -262,13 +271,14 @@ static bool time_load(struct bench *bench, double *seconds, struct error *error)
     return true;
 }
 
-/* From the database to the logits after one token more, a GPU's memory on the way. */
+/* From the database to the choice after one token more, a GPU's memory on the way. */
 static bool time_first_token(struct bench *bench, double *seconds, struct error *error)
 {
     struct state *state = bench->states[1];
     double begin = clock_seconds();
     if (!load(bench, state, error) ||
-        !forward_decode(bench->session->forward, &state, bench->text.data, 1, error))
+        !forward_decode(bench->session->forward, &state, bench->text.data, 1, error) ||
+        !choose(bench, &state, 1, error))
         return false;
     *seconds = clock_seconds() - begin;
     return true;

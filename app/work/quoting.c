@@ -171,42 +171,48 @@ bool quoting_keep_answering(struct quoting_sentences *sentences, const char *tex
 /* --- the choice ------------------------------------------------------------------------- */
 
 /* The sentences that are still possible, with their tokens. */
-struct choice {
-    struct session *session;
+struct fork {
+    struct quoting_choice *choice;
     struct tokens *tokens; /* [count] */
     bool *open;            /* [count] */
     size_t count, left;
+    size_t fed; /* tokens of the sentence that the state has read */
+    bool going;
 };
 
-static bool encode_all(struct choice *choice, const char *text,
-                       const struct quoting_sentences *sentences, const char *lead,
-                       struct error *error)
+static bool encode_all(struct session *session, struct fork *fork, struct error *error)
 {
+    const struct quoting_choice *choice = fork->choice;
     struct buffer line = {0};
     bool ok = true;
-    for (size_t i = 0; ok && i < choice->count; i++) {
-        const struct quoting_sentence *s = &sentences->items[i];
+    fork->count = choice->sentences->count;
+    fork->tokens = calloc(fork->count, sizeof *fork->tokens);
+    fork->open = calloc(fork->count, sizeof *fork->open);
+    if (!fork->tokens || !fork->open)
+        return error_out_of_memory(error);
+    for (size_t i = 0; ok && i < fork->count; i++) {
+        const struct quoting_sentence *s = &choice->sentences->items[i];
         buffer_clear(&line);
-        ok = buffer_append_text(&line, lead, error) &&
-             buffer_append(&line, text + s->begin, s->end - s->begin, error) &&
-             session_encode(choice->session, line.data, line.size, &choice->tokens[i], error);
-        choice->open[i] = ok;
+        ok = buffer_append_text(&line, choice->lead, error) &&
+             buffer_append(&line, choice->text + s->begin, s->end - s->begin, error) &&
+             session_encode(session, line.data, line.size, &fork->tokens[i], error);
+        fork->open[i] = ok;
     }
-    choice->left = choice->count;
+    fork->left = fork->count;
     buffer_free(&line);
     return ok;
 }
 
 /* The most probable next token of those that some open sentence goes on with;
- * false when none goes on. */
-static bool best_branch(const struct choice *choice, const float *logits, size_t depth,
-                        int32_t *token)
+ * false when none goes on. The state's logits are up to date. */
+static bool best_branch(const struct fork *fork, int32_t *token)
 {
+    const float *logits = fork->choice->state->logits;
     bool any = false;
-    for (size_t i = 0; i < choice->count; i++) {
-        if (!choice->open[i] || depth >= choice->tokens[i].count)
+    for (size_t i = 0; i < fork->count; i++) {
+        if (!fork->open[i] || fork->fed >= fork->tokens[i].count)
             continue;
-        int32_t next = choice->tokens[i].data[depth];
+        int32_t next = fork->tokens[i].data[fork->fed];
         if (!any || logits[next] > logits[*token])
             *token = next;
         any = true;
@@ -214,71 +220,106 @@ static bool best_branch(const struct choice *choice, const float *logits, size_t
     return any;
 }
 
-static void take_branch(struct choice *choice, size_t depth, int32_t token)
+static void take_branch(struct fork *fork, int32_t token)
 {
-    for (size_t i = 0; i < choice->count; i++)
-        if (choice->open[i] &&
-            (depth >= choice->tokens[i].count || choice->tokens[i].data[depth] != token)) {
-            choice->open[i] = false;
-            choice->left--;
+    for (size_t i = 0; i < fork->count; i++)
+        if (fork->open[i] &&
+            (fork->fed >= fork->tokens[i].count || fork->tokens[i].data[fork->fed] != token)) {
+            fork->open[i] = false;
+            fork->left--;
         }
 }
 
-/* Narrows the choice to one sentence; *fed: tokens of it that the state has read. */
-static bool descend(struct choice *choice, struct state *state, size_t *fed, struct error *error)
+static bool prefers_to_end(const struct session *session, const struct fork *fork)
 {
-    for (*fed = 0; choice->left > 1; ++*fed) {
-        int32_t token;
-        if (!best_branch(choice, state->logits, *fed, &token))
-            return true; /* the same sentence stands there twice */
-        take_branch(choice, *fed, token);
-        if (!forward_decode(choice->session->forward, &state, &token, 1, error))
-            return false;
-    }
+    const struct prompt *prompt = &session->model->prompt;
+    const float *logits = fork->choice->state->logits;
+    int32_t end = prompt->shape == PROMPT_CHATML ? prompt->message_end : prompt->end_of_text;
+    int32_t token;
+    return end != TOKENIZER_NONE && best_branch(fork, &token) && logits[end] > logits[token];
+}
+
+static bool begin(struct session *session, struct fork *fork, struct error *error)
+{
+    struct quoting_choice *choice = fork->choice;
+    if (!encode_all(session, fork, error) || !state_fetch_logits(choice->state, error))
+        return false;
+    choice->ended = choice->optional && prefers_to_end(session, fork);
+    fork->going = !choice->ended;
     return true;
 }
 
-static bool prefers_to_end(const struct choice *choice, const struct state *state)
+/* Narrows each choice to one sentence. */
+static bool descend(struct session *session, struct fork *forks, size_t count,
+                    struct state **states, int32_t *next, struct error *error)
 {
-    const struct prompt *prompt = &choice->session->model->prompt;
-    int32_t end = prompt->shape == PROMPT_CHATML ? prompt->message_end : prompt->end_of_text;
-    int32_t token;
-    return end != TOKENIZER_NONE && best_branch(choice, state->logits, 0, &token) &&
-           state->logits[end] > state->logits[token];
+    for (;;) {
+        size_t lanes = 0;
+        for (size_t i = 0; i < count; i++) {
+            struct fork *fork = &forks[i];
+            if (fork->going && fork->left > 1 && !state_fetch_logits(fork->choice->state, error))
+                return false;
+            /* Without a branch the same sentence stands there twice. */
+            fork->going = fork->going && fork->left > 1 && best_branch(fork, &next[lanes]);
+            if (!fork->going)
+                continue;
+            take_branch(fork, next[lanes]);
+            fork->fed++;
+            states[lanes++] = fork->choice->state;
+        }
+        if (lanes == 0)
+            return true;
+        if (!forward_decode(session->forward, states, next, lanes, error))
+            return false;
+    }
 }
 
-static bool read_rest(struct choice *choice, struct state *state, size_t chosen, size_t fed,
-                      struct error *error)
+/* Sets what was chosen, and lets the states that go on read the rest of it. */
+static bool finish(struct session *session, const struct fork *forks, size_t count,
+                   struct forward_lane *lanes, struct error *error)
 {
-    const struct tokens *tokens = &choice->tokens[chosen];
-    if (fed >= tokens->count)
+    size_t reading = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct fork *fork = &forks[i];
+        struct quoting_choice *choice = fork->choice;
+        choice->chosen = 0;
+        while (choice->chosen + 1 < fork->count && !fork->open[choice->chosen])
+            choice->chosen++;
+        const struct tokens *tokens = &fork->tokens[choice->chosen];
+        if (choice->finish && !choice->ended && fork->fed < tokens->count)
+            lanes[reading++] = (struct forward_lane){.state = choice->state,
+                                                     .tokens = tokens->data + fork->fed,
+                                                     .count = tokens->count - fork->fed};
+    }
+    return reading == 0 || forward_prefill(session->forward, lanes, reading, error);
+}
+
+bool quoting_choose(struct session *session, struct quoting_choice *choices, size_t count,
+                    struct error *error)
+{
+    if (count == 0)
         return true;
-    struct forward_lane lane = {
-        .state = state, .tokens = tokens->data + fed, .count = tokens->count - fed};
-    return forward_prefill(choice->session->forward, &lane, 1, error);
-}
-
-bool quoting_choose(struct session *session, struct state *state, const char *text,
-                    const struct quoting_sentences *sentences, const char *lead, bool finish,
-                    size_t *chosen, bool *ended, struct error *error)
-{
-    struct choice choice = {.session = session, .count = sentences->count};
-    size_t fed;
-    choice.tokens = calloc(choice.count, sizeof *choice.tokens);
-    choice.open = calloc(choice.count, sizeof *choice.open);
-    bool ok = choice.tokens && choice.open ? true : error_out_of_memory(error);
-    ok = ok && encode_all(&choice, text, sentences, lead, error);
-    if (ok && ended)
-        *ended = prefers_to_end(&choice, state);
-    ok = ok && descend(&choice, state, &fed, error);
-    *chosen = 0;
-    while (ok && *chosen + 1 < choice.count && !choice.open[*chosen])
-        ++*chosen;
-    ok = ok && (!finish || read_rest(&choice, state, *chosen, fed, error));
-    for (size_t i = 0; choice.tokens && i < choice.count; i++)
-        tokens_free(&choice.tokens[i]);
-    free(choice.tokens);
-    free(choice.open);
+    struct fork *forks = calloc(count, sizeof *forks);
+    struct state **states = calloc(count, sizeof *states);
+    struct forward_lane *lanes = calloc(count, sizeof *lanes);
+    int32_t *next = calloc(count, sizeof *next);
+    bool ok = (forks && states && lanes && next) || error_out_of_memory(error);
+    for (size_t i = 0; ok && i < count; i++) {
+        forks[i].choice = &choices[i];
+        ok = begin(session, &forks[i], error);
+    }
+    ok = ok && descend(session, forks, count, states, next, error) &&
+         finish(session, forks, count, lanes, error);
+    for (size_t i = 0; forks && i < count; i++) {
+        for (size_t k = 0; forks[i].tokens && k < forks[i].count; k++)
+            tokens_free(&forks[i].tokens[k]);
+        free(forks[i].tokens);
+        free(forks[i].open);
+    }
+    free(forks);
+    free(states);
+    free(lanes);
+    free(next);
     return ok;
 }
 

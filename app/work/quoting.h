@@ -31,14 +31,25 @@ void quoting_sentences_free(struct quoting_sentences *sentences);
 bool quoting_keep_answering(struct quoting_sentences *sentences, const char *text,
                             const char *answer, struct error *error) WARN_UNUSED;
 
-/* `state` has read everything up to where the sentence would begin; `lead` is what
- * stands between ("\n> " for a quote). *chosen is an index into `sentences`, which
- * is not empty. The state is used up, unless `finish`: then it has read lead and
- * sentence to the end and another choice may follow. *ended (may be NULL): the model
- * would rather have ended its answer here. */
-bool quoting_choose(struct session *session, struct state *state, const char *text,
-                    const struct quoting_sentences *sentences, const char *lead, bool finish,
-                    size_t *chosen, bool *ended, struct error *error) WARN_UNUSED;
+/* One choice. */
+struct quoting_choice {
+    struct state *state; /* in: has read everything up to where the sentence would begin; out:
+                            used up, unless `finish`: then it has read lead and sentence to the
+                            end, and another choice may follow */
+    const char *text;
+    const struct quoting_sentences *sentences; /* not empty */
+    const char *lead;                          /* what stands between ("\n> " for a quote) */
+    bool finish;
+    bool optional; /* nothing is chosen if the model would rather end here */
+
+    size_t chosen; /* out: of `sentences` */
+    bool ended;    /* out: it would, and nothing was chosen */
+};
+
+/* Choices side by side: the states of those that are not yet made go on together, a token at a
+ * time. */
+bool quoting_choose(struct session *session, struct quoting_choice *choices, size_t count,
+                    struct error *error) WARN_UNUSED;
 
 /* Takes one sentence out of the list. */
 void quoting_drop(struct quoting_sentences *sentences, size_t index);

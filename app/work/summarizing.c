@@ -14,7 +14,8 @@
 
 enum {
     DEFAULT_TOKENS = 128,
-    LANES = 16,          /* sections side by side */
+    LANES = 64,          /* sections side by side at most, */
+    LEAST_LANES = 16,    /* and where the processor computes, or a GPU has little room */
     BLOCK_BYTES = 4000,  /* of summaries that are summarized together: about a section */
     SHORT_SECTION = 200, /* characters up to which a section is its own summary */
     SECTION_SENTENCES = 2,
@@ -190,49 +191,84 @@ static int by_place(const void *a, const void *b)
     return x->begin < y->begin ? -1 : x->begin > y->begin;
 }
 
-/* Lets the model choose sentences until it would rather end, and puts them in the
- * order of the text. */
-static bool choose_sentences(struct summing *s, const struct piece *piece, struct state *state,
-                             struct buffer *summary, struct error *error)
-{
+/* The sentences of a piece that the model has chosen so far, and those that are left. */
+struct choosing {
+    struct buffer text;
+    struct quoting_sentences left;
     struct quoting_sentence chosen[WHOLE_SENTENCES];
-    struct quoting_sentences left = {0};
-    struct buffer text = {0};
-    size_t count = 0;
-    size_t most = piece->kind == LIBRARY_SUMMARY_SECTION ? SECTION_SENTENCES : WHOLE_SENTENCES;
-    bool ok = buffer_append(&text, "", 0, error) && text_of(s, piece, &text, error) &&
-              quoting_split(&left, text.data, text.size, error);
-    for (bool ended = false; ok && count < most && left.count > 0;) {
-        size_t index;
-        ok = quoting_choose(s->session, state, text.data, &left, count ? " " : "", count + 1 < most,
-                            &index, &ended, error);
-        if (!ok || (ended && count > 0))
-            break;
-        chosen[count++] = left.items[index];
-        quoting_drop(&left, index);
+    size_t count, most;
+    bool ended;
+};
+
+static bool start_choosing(struct summing *s, struct choosing *c, const struct piece *piece,
+                           struct error *error)
+{
+    c->most = piece->kind == LIBRARY_SUMMARY_SECTION ? SECTION_SENTENCES : WHOLE_SENTENCES;
+    return buffer_append(&c->text, "", 0, error) && text_of(s, piece, &c->text, error) &&
+           quoting_split(&c->left, c->text.data, c->text.size, error);
+}
+
+/* One sentence more for each lane, until it has enough or would rather end. *any: some lane
+ * got one. */
+static bool choose_next(struct summing *s, struct choosing *all, struct state *const *states,
+                        size_t count, bool *any, struct error *error)
+{
+    struct quoting_choice choices[LANES];
+    size_t lanes[LANES], going = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct choosing *c = &all[i];
+        if (c->ended || c->count == c->most || c->left.count == 0)
+            continue;
+        choices[going] = (struct quoting_choice){.state = states[i],
+                                                 .text = c->text.data,
+                                                 .sentences = &c->left,
+                                                 .lead = c->count ? " " : "",
+                                                 .finish = c->count + 1 < c->most,
+                                                 .optional = c->count > 0};
+        lanes[going++] = i;
     }
-    qsort(chosen, count, sizeof chosen[0], by_place);
-    ok = ok && buffer_append(summary, "", 0, error);
-    for (size_t i = 0; ok && i < count; i++)
+    *any = going > 0;
+    if (!quoting_choose(s->session, choices, going, error))
+        return false;
+    for (size_t k = 0; k < going; k++) {
+        struct choosing *c = &all[lanes[k]];
+        c->ended = choices[k].ended;
+        if (c->ended)
+            continue;
+        c->chosen[c->count++] = c->left.items[choices[k].chosen];
+        quoting_drop(&c->left, choices[k].chosen);
+    }
+    return true;
+}
+
+/* The chosen sentences in the order of the text. */
+static bool join_chosen(struct choosing *c, struct buffer *summary, struct error *error)
+{
+    qsort(c->chosen, c->count, sizeof c->chosen[0], by_place);
+    bool ok = buffer_append(summary, "", 0, error);
+    for (size_t i = 0; ok && i < c->count; i++)
         ok = (i == 0 || buffer_append_byte(summary, ' ', error)) &&
-             buffer_append(summary, text.data + chosen[i].begin, chosen[i].end - chosen[i].begin,
-                           error);
-    quoting_sentences_free(&left);
-    buffer_free(&text);
+             buffer_append(summary, c->text.data + c->chosen[i].begin,
+                           c->chosen[i].end - c->chosen[i].begin, error);
     return ok;
 }
 
-/* Lets each lane choose its sentences, one lane after the other: a choice takes few
- * steps, at different depths. */
+/* Lets each lane choose its sentences, all lanes side by side. */
 static bool choose_pieces(struct summing *s, struct piece *const *pieces,
                           struct state *const *states, size_t count, struct error *error)
 {
-    bool ok = add_request(s, states, count, error);
-    for (size_t i = 0; ok && i < count; i++) {
+    struct choosing all[LANES] = {0};
+    bool ok = add_request(s, states, count, error), any = true;
+    for (size_t i = 0; ok && i < count; i++)
+        ok = start_choosing(s, &all[i], pieces[i], error);
+    while (ok && any)
+        ok = choose_next(s, all, states, count, &any, error);
+    for (size_t i = 0; i < count; i++) {
         struct buffer summary = {0};
-        ok = choose_sentences(s, pieces[i], states[i], &summary, error) &&
-             put(s, pieces[i], summary.data, error);
+        ok = ok && join_chosen(&all[i], &summary, error) && put(s, pieces[i], summary.data, error);
         buffer_free(&summary);
+        quoting_sentences_free(&all[i].left);
+        buffer_free(&all[i].text);
     }
     return ok;
 }
@@ -273,10 +309,23 @@ static bool run_lanes(struct summing *s, struct piece *const *pieces, size_t cou
     return ok;
 }
 
+/* As many as a GPU decodes at once, if their states fill no more than half of its free memory. */
+static size_t most_lanes(const struct summing *s)
+{
+    struct forward_device device;
+    struct error none;
+    if (!forward_device(s->session->forward, &device, &none))
+        return LEAST_LANES;
+    double room = (device.memory_all - device.memory_used) / 2 /
+                  (double)state_bytes(&s->session->model->shape);
+    return room >= LANES ? LANES : room <= LEAST_LANES ? LEAST_LANES : (size_t)room;
+}
+
 /* Fills every piece's summary, from the library or side by side. */
 static bool summarize_pieces(struct summing *s, struct piece *pieces, size_t count,
                              struct error *error)
 {
+    const size_t most = most_lanes(s);
     struct piece *waiting[LANES];
     size_t lanes = 0;
     for (size_t i = 0; i < count; i++) {
@@ -284,7 +333,7 @@ static bool summarize_pieces(struct summing *s, struct piece *pieces, size_t cou
             return false;
         if (!pieces[i].summary)
             waiting[lanes++] = &pieces[i];
-        if (lanes == LANES || (i + 1 == count && lanes > 0)) {
+        if (lanes == most || (i + 1 == count && lanes > 0)) {
             if (!run_lanes(s, waiting, lanes, error))
                 return false;
             lanes = 0;
@@ -508,7 +557,7 @@ static bool sum_so_far(struct summing *s, struct error *error)
     bool ok = piece.summary || state;
     if (ok && state)
         ok = prefix_reach(s->session, s->options->document, s->options->so_far, state, &info,
-                            &s->result->tokens_reread, error) &&
+                          &s->result->tokens_reread, error) &&
              decode_pieces(s, &only, &state, 1, error);
     state_free(state);
     s->result->text = piece.summary;

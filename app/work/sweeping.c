@@ -137,15 +137,12 @@ static bool time_stretch(struct sweep *s, enum sweeping_doing doing, struct erro
 
 static bool generate_all(struct sweep *s, struct error *error)
 {
-    size_t vocabulary = s->session->model->shape.vocabulary;
     do {
-        const float *logits = s->state->logits;
-        int32_t best = 0;
-        for (size_t i = 1; i < vocabulary; i++)
-            best = logits[i] > logits[best] ? (int32_t)i : best;
+        struct forward_choice best;
         if (session_cancelled(s->session))
             return error_set(error, ERROR_INTERRUPTED, "interrupted");
-        if (!forward_decode(s->session->forward, &s->state, &best, 1, error))
+        if (!forward_choose(s->session->forward, &s->state, 1, &best, error) ||
+            !forward_decode(s->session->forward, &s->state, &best.token, 1, error))
             return false;
     } while (went_on(s, 1, MOST_GENERATED));
     return true;

@@ -1,8 +1,8 @@
-/* decode.c: generated tokens by the kernel that is made for them (kernels/cuda/token.cu). */
+/* decode.c: generated tokens by the kernel that is made for them (kernels/cuda/token.cu), and
+ * which come next (kernels/cuda/choice.cu). */
 #include "engine/cuda/forward_cuda.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 bool cuda_decode_new(struct forward *f, struct error *error)
 {
@@ -46,26 +46,11 @@ void cuda_decode_free(struct forward *f)
 
 /* --- a step -------------------------------------------------------------------------- */
 
-struct spread {
-    struct state *const *states;
-    const float *logits;
-    size_t vocabulary;
-};
-
-static void spread_item(void *context, size_t item, unsigned worker)
-{
-    const struct spread *s = context;
-    (void)worker;
-    memcpy(s->states[item]->logits, s->logits + item * s->vocabulary,
-           s->vocabulary * sizeof *s->logits);
-}
-
 static bool step(struct forward *f, struct state *const *states, const int32_t *tokens,
                  uint32_t count, struct error *error)
 {
     static const char doing[] = "generating";
     struct token_lanes *lanes = f->host_lanes;
-    size_t vocabulary = f->model->shape.vocabulary;
     for (uint32_t i = 0; i < count; i++) {
         struct cuda_mirror *mirror = cuda_mirror_of(f, states[i], error);
         if (!mirror)
@@ -74,23 +59,12 @@ static bool step(struct forward *f, struct state *const *states, const int32_t *
         lanes->tokens[i] = tokens[i];
     }
     for (uint32_t i = 0; i < count; i++)
-        states[i]->ahead = true;
-    if (!cuda_check(cudaMemcpyAsync(f->token_lanes, lanes, sizeof *lanes, cudaMemcpyHostToDevice,
-                                    f->stream),
-                    doing, error) ||
-        !cuda_check(token_run(f->token, f->token_lanes, count, f->stream), doing, error) ||
-        !cuda_check(cudaMemcpyAsync(f->host_logits, token_logits(f->token),
-                                    count * vocabulary * sizeof(float), cudaMemcpyDeviceToHost,
-                                    f->stream),
-                    doing, error) ||
-        !cuda_check(cudaStreamSynchronize(f->stream), doing, error))
-        return false;
-    struct spread spread = {states, f->host_logits, vocabulary};
-    if (count == 1)
-        spread_item(&spread, 0, 0);
-    else if (!pool_run(f->pool, spread_item, &spread, count))
-        return error_set(error, ERROR_INTERRUPTED, "interrupted");
-    return true;
+        cuda_mirror_written(states[i]);
+    return cuda_check(cudaMemcpyAsync(f->token_lanes, lanes, sizeof *lanes, cudaMemcpyHostToDevice,
+                                      f->stream),
+                      doing, error) &&
+           cuda_check(token_run(f->token, f->token_lanes, count, f->stream), doing, error) &&
+           cuda_check(cudaStreamSynchronize(f->stream), doing, error);
 }
 
 static void nothing(void *context, size_t item, unsigned worker)
@@ -108,6 +82,44 @@ bool cuda_decode(struct forward *f, struct state *const *states, const int32_t *
         if (!pool_run(f->pool, nothing, NULL, 1))
             return error_set(error, ERROR_INTERRUPTED, "interrupted");
         if (!step(f, states + at, tokens + at, (uint32_t)count, error))
+            return false;
+    }
+    return true;
+}
+
+/* --- the choice ------------------------------------------------------------------------ */
+
+static bool choose(struct forward *f, struct state *const *states, uint32_t count,
+                   struct forward_choice *choices, struct error *error)
+{
+    static const char doing[] = "choosing tokens";
+    struct device_choice_rows rows;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct cuda_mirror *mirror = cuda_mirror_of(f, states[i], error);
+        if (!mirror)
+            return false;
+        rows.logits[i] = cuda_mirror_logits(mirror);
+    }
+    device_choose(f->choices, f->chosen, &rows, (uint32_t)f->model->shape.vocabulary, count,
+                  f->stream);
+    if (!cuda_check(cudaGetLastError(), doing, error) ||
+        !cuda_check(cudaMemcpyAsync(f->host_choices, f->choices, count * sizeof *f->choices,
+                                    cudaMemcpyDeviceToHost, f->stream),
+                    doing, error) ||
+        !cuda_check(cudaStreamSynchronize(f->stream), doing, error))
+        return false;
+    for (uint32_t i = 0; i < count; i++)
+        choices[i] =
+            (struct forward_choice){f->host_choices[i].token, f->host_choices[i].log_probability};
+    return true;
+}
+
+bool cuda_choose(struct forward *f, struct state *const *states, size_t lanes,
+                 struct forward_choice *choices, struct error *error)
+{
+    for (size_t at = 0; at < lanes; at += DEVICE_CHOICE_ROWS) {
+        size_t count = lanes - at < DEVICE_CHOICE_ROWS ? lanes - at : DEVICE_CHOICE_ROWS;
+        if (!choose(f, states + at, (uint32_t)count, choices + at, error))
             return false;
     }
     return true;

@@ -36,7 +36,7 @@ static bool check_tokens(const struct forward *f, const int32_t *tokens, size_t 
 
 static void begin_pass(struct forward *f)
 {
-    f->rows = f->segment_count = f->logit_count = f->copy_count = 0;
+    f->rows = f->segment_count = f->logit_count = 0;
     f->want_all = false;
 }
 
@@ -50,10 +50,8 @@ static void want_logits(struct forward *f, const struct forward_lane *lane, floa
         want.target = lane->tokens[at + 1];
         bits = &lane->bits[at + 1];
     }
-    if (last) {
+    if (last)
         want.copy = mirror_logits;
-        f->copy_states[f->copy_count++] = lane->state;
-    }
     if (want.target < 0 && !want.copy && !lane->logits)
         return;
     if (lane->logits) {
@@ -65,11 +63,6 @@ static void want_logits(struct forward *f, const struct forward_lane *lane, floa
     f->bits_to[f->logit_count] = bits;
     f->host_plan.index[f->logit_count] = (int32_t)row;
     f->host_plan.logit_rows[f->logit_count++] = want;
-}
-
-static size_t state_logits_at(const struct forward *f)
-{
-    return state_bytes(&f->model->shape) / sizeof(float) - f->model->shape.vocabulary;
 }
 
 /* Adds as many of the lane's tokens from `begin` on as fit. */
@@ -88,7 +81,7 @@ static bool add_segment(struct forward *f, const struct forward_lane *lane, size
     for (size_t i = 0; i < count; i++) {
         plan->tokens[f->rows] = lane->tokens[begin + i];
         plan->row_segment[f->rows] = (int32_t)f->segment_count;
-        want_logits(f, lane, mirror->data + state_logits_at(f), begin + i, f->rows);
+        want_logits(f, lane, cuda_mirror_logits(mirror), begin + i, f->rows);
         f->rows++;
     }
     f->segment_count++;
@@ -98,38 +91,13 @@ static bool add_segment(struct forward *f, const struct forward_lane *lane, size
 
 /* --- passes --------------------------------------------------------------------------------- */
 
-/* Logits of lanes whose last token this was, some lanes at a time. */
-static bool bring_logits(struct forward *f, struct error *error)
-{
-    size_t vocabulary = f->model->shape.vocabulary, bytes = vocabulary * sizeof(float);
-    for (uint32_t begin = 0; begin < f->copy_count; begin += f->lane_logits) {
-        uint32_t count = f->copy_count - begin;
-        if (count > f->lane_logits)
-            count = f->lane_logits;
-        for (uint32_t i = 0; i < count; i++) {
-            struct state *state = f->copy_states[begin + i];
-            const struct cuda_mirror *mirror = (const struct cuda_mirror *)state->mirror;
-            if (!cuda_check(cudaMemcpyAsync(f->host_logits + i * vocabulary,
-                                            mirror->data + state_logits_at(f), bytes,
-                                            cudaMemcpyDeviceToHost, f->stream),
-                            "bringing logits back", error))
-                return false;
-        }
-        if (!cuda_check(cudaStreamSynchronize(f->stream), "reading", error))
-            return false;
-        for (uint32_t i = 0; i < count; i++)
-            memcpy(f->copy_states[begin + i]->logits, f->host_logits + i * vocabulary, bytes);
-    }
-    return true;
-}
-
 static bool bring_results(struct forward *f, struct error *error)
 {
     size_t vocabulary = f->model->shape.vocabulary;
     if (!cuda_check(cudaMemcpyAsync(f->host_bits, f->bits, f->logit_count * sizeof(float),
                                     cudaMemcpyDeviceToHost, f->stream),
                     "bringing results back", error) ||
-        !bring_logits(f, error) || !cuda_check(cudaStreamSynchronize(f->stream), "reading", error))
+        !cuda_check(cudaStreamSynchronize(f->stream), "reading", error))
         return false;
     for (uint32_t i = 0; i < f->logit_count; i++) {
         if (f->bits_to[i])
@@ -174,7 +142,7 @@ static bool first_bits(struct forward *f, const struct forward_lane *lane, struc
     uint32_t vocabulary = (uint32_t)f->model->shape.vocabulary;
     for (uint32_t part = 0; part < f->parts; part++) {
         uint32_t first = part * f->vocabulary_part, count = vocabulary - first;
-        device_logits_part(mirror->data + state_logits_at(f) + first, 0, first,
+        device_logits_part(cuda_mirror_logits(mirror) + first, 0, first,
                            count < f->vocabulary_part ? count : f->vocabulary_part,
                            f->plan.logit_rows, 1, f->top + (size_t)part * f->most_rows,
                            f->sum + (size_t)part * f->most_rows, f->target, f->stream);
@@ -232,7 +200,7 @@ static bool prefill(struct forward *f, const struct forward_lane *lanes, size_t 
         for (size_t at = 0, added; at < lanes[i].count; at += added) {
             if (!add_segment(f, &lanes[i], at, most, &added, error))
                 return false;
-            lanes[i].state->ahead = true;
+            cuda_mirror_written(lanes[i].state);
             if (f->rows < most)
                 continue;
             if (!run_pass(f, error))
@@ -257,7 +225,7 @@ static bool decode_by_passes(struct forward *f, struct state *const *states, con
             size_t added;
             if (!add_segment(f, &lane, 0, f->most_rows, &added, error))
                 return false;
-            states[begin]->ahead = true;
+            cuda_mirror_written(states[begin]);
         }
         if (!run_pass(f, error))
             return false;
@@ -275,6 +243,12 @@ static bool decode(struct forward *f, struct state *const *states, const int32_t
     for (size_t i = 0; i < lanes; i++)
         states[i]->tokens++;
     return true;
+}
+
+static bool choose(struct forward *f, struct state *const *states, size_t lanes,
+                   struct forward_choice *choices, struct error *error)
+{
+    return !earlier_failure(f, error) && cuda_choose(f, states, lanes, choices, error);
 }
 
 static void tag(const struct forward *f, char text[FORWARD_TAG_SIZE])
@@ -331,9 +305,9 @@ static void free_forward(struct forward *f)
 static const struct forward_operations operations = {
     .backend = "cuda",
     .pass_tokens = 4096,
-    .decode_lanes = 64,
     .prefill = prefill,
     .decode = decode,
+    .choose = choose,
     .tag = tag,
     .free = free_forward,
     .snapshot = cuda_snapshot,

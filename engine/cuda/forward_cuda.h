@@ -2,8 +2,8 @@
  *
  * Weights lie on the device for as long as the forward lives, quantized ones in tiles
  * (kernels/cuda/packed.cuh). A state's newest copy lies there too, as its mirror
- * (state.h); only logits and surprise come back after a pass. One stream computes;
- * a second one carries snapshots to the host beside it. */
+ * (state.h), logits too; only surprise comes back after a pass, and what is asked for. One
+ * stream computes; a second one carries snapshots to the host beside it. */
 #ifndef TIDEMARK_ENGINE_CUDA_FORWARD_CUDA_H
 #define TIDEMARK_ENGINE_CUDA_FORWARD_CUDA_H
 
@@ -52,6 +52,8 @@ struct forward {
     float *x, *dbc, *delta, *bc, *logits;
     void *u, *xz, *xc, *dt, *panel;
     float *top, *sum, *target, *bits;
+    struct device_choice *choices;     /* [DEVICE_CHOICE_ROWS] */
+    struct device_choice_part *chosen; /* [DEVICE_CHOICE_ROWS][DEVICE_CHOICE_PARTS] */
     int *different;
     float *all_logits; /* [256][V], made when first wanted */
     struct cuda_plan plan, host_plan;
@@ -62,14 +64,13 @@ struct forward {
     void *staging; /* two halves of staging_bytes */
     size_t staging_bytes;
     cudaEvent_t staged[2];
-    float *host_bits, *host_logits; /* [most_rows], [lane_logits][V] */
-    uint32_t lane_logits;
+    float *host_bits;                   /* [most_rows] */
+    struct device_choice *host_choices; /* [DEVICE_CHOICE_ROWS] */
 
     /* The pass in progress. */
-    uint32_t rows, segment_count, logit_count, copy_count;
-    float **bits_to;            /* [most_rows] where each row's surprise goes, or NULL */
-    struct state **copy_states; /* [most_rows] whose logits come back */
-    float **copies;             /* [most_rows] where all logits of a row go */
+    uint32_t rows, segment_count, logit_count;
+    float **bits_to; /* [most_rows] where each row's surprise goes, or NULL */
+    float **copies;  /* [most_rows] where all logits of a row go */
     bool want_all;
 
     struct token *token;                          /* NULL: decode by the prefill kernels */
@@ -98,6 +99,8 @@ uint32_t cuda_padded_rows(uint32_t rows);
 
 /* states.c */
 struct cuda_mirror *cuda_mirror_of(struct forward *f, struct state *state, struct error *error);
+float *cuda_mirror_logits(const struct cuda_mirror *mirror); /* [V] on the device */
+void cuda_mirror_written(struct state *state);               /* it is ahead of its state */
 void cuda_mirrors_free(struct forward *f);
 bool cuda_snapshot(struct forward *f, struct state *state, struct forward_snapshot **snapshot,
                    struct error *error) WARN_UNUSED;
@@ -105,11 +108,13 @@ bool cuda_snapshot_wait(struct forward_snapshot *snapshot, const float **data,
                         struct error *error) WARN_UNUSED;
 void cuda_snapshot_free(struct forward_snapshot *snapshot);
 
-/* decode.c: generated tokens by the kernel that is made for them. */
+/* decode.c: generated tokens by the kernel that is made for them, and which come next. */
 bool cuda_decode_new(struct forward *f, struct error *error) WARN_UNUSED;
 void cuda_decode_free(struct forward *f);
 bool cuda_decode(struct forward *f, struct state *const *states, const int32_t *tokens,
                  size_t lanes, struct error *error) WARN_UNUSED;
+bool cuda_choose(struct forward *f, struct state *const *states, size_t lanes,
+                 struct forward_choice *choices, struct error *error) WARN_UNUSED;
 
 /* peak.c */
 bool cuda_peak(struct forward *f, struct forward_peak *peak, struct error *error) WARN_UNUSED;

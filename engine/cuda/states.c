@@ -81,6 +81,31 @@ static bool fetch(struct state *state, struct error *error)
     return true;
 }
 
+float *cuda_mirror_logits(const struct cuda_mirror *mirror)
+{
+    const struct forward *f = mirror->forward;
+    return mirror->data + bytes_of(f) / sizeof(float) - f->model->shape.vocabulary;
+}
+
+void cuda_mirror_written(struct state *state)
+{
+    state->ahead = state->logits_ahead = true;
+}
+
+static bool fetch_logits(struct state *state, struct error *error)
+{
+    struct cuda_mirror *mirror = (struct cuda_mirror *)state->mirror;
+    struct forward *f = mirror->forward;
+    size_t bytes = f->model->shape.vocabulary * sizeof(float);
+    if (!cuda_check(cudaMemcpyAsync(f->staging, cuda_mirror_logits(mirror), bytes,
+                                    cudaMemcpyDeviceToHost, f->stream),
+                    "bringing logits back", error) ||
+        !cuda_check(cudaStreamSynchronize(f->stream), "bringing logits back", error))
+        return false;
+    memcpy(state->logits, f->staging, bytes);
+    return true;
+}
+
 static struct cuda_mirror *attach(struct forward *f, struct state *state, struct error *error);
 
 static bool copy(struct state *to, const struct state *from)
@@ -115,7 +140,8 @@ static struct cuda_mirror *new_mirror(struct forward *f, struct error *error)
             return NULL;
         }
     }
-    mirror->base = (struct state_mirror){.fetch = fetch, .copy = copy, .free = free_mirror};
+    mirror->base = (struct state_mirror){
+        .fetch = fetch, .fetch_logits = fetch_logits, .copy = copy, .free = free_mirror};
     mirror->forward = f;
     mirror->before = NULL;
     mirror->next = f->living;
@@ -176,7 +202,7 @@ void cuda_mirrors_free(struct forward *f)
     for (struct cuda_mirror *mirror = f->living, *next; mirror; mirror = next) {
         next = mirror->next;
         if (mirror->state->ahead && fetch(mirror->state, NULL))
-            mirror->state->ahead = false;
+            mirror->state->ahead = mirror->state->logits_ahead = false;
         mirror->state->mirror = NULL;
         cudaFree(mirror->data);
         free(mirror);

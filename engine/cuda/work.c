@@ -7,7 +7,6 @@
 enum {
     VOCABULARY_PART = 8192, /* logits that exist at a time, for each row */
     STAGING = 64 << 20,
-    LANE_LOGITS = 64, /* lanes whose logits come back in one copy */
 };
 
 static size_t larger(size_t a, size_t b)
@@ -67,6 +66,9 @@ static size_t layout(struct forward *f, unsigned char *base)
     f->sum = take(base, &used, rows * f->parts * sizeof(float));
     f->target = take(base, &used, rows * sizeof(float));
     f->bits = take(base, &used, rows * sizeof(float));
+    f->choices = take(base, &used, DEVICE_CHOICE_ROWS * sizeof *f->choices);
+    f->chosen =
+        take(base, &used, (size_t)DEVICE_CHOICE_ROWS * DEVICE_CHOICE_PARTS * sizeof *f->chosen);
     f->different = take(base, &used, sizeof(int));
     size_t before = used;
     plan_layout(&f->plan, base, rows, &used);
@@ -110,17 +112,14 @@ static bool pinned(void *to, size_t bytes, struct error *error)
 static bool allocate_pinned(struct forward *f, struct error *error)
 {
     size_t used = 0;
-    f->lane_logits = LANE_LOGITS;
     if (!pinned(&f->host_plan_memory, f->plan_bytes, error) ||
         !pinned(&f->host_bits, f->most_rows * sizeof(float), error) ||
-        !pinned(&f->host_logits, f->lane_logits * f->model->shape.vocabulary * sizeof(float),
-                error))
+        !pinned(&f->host_choices, DEVICE_CHOICE_ROWS * sizeof *f->host_choices, error))
         return false;
     plan_layout(&f->host_plan, f->host_plan_memory, f->most_rows, &used);
     f->bits_to = calloc(f->most_rows, sizeof *f->bits_to);
-    f->copy_states = calloc(f->most_rows, sizeof *f->copy_states);
     f->copies = calloc(f->most_rows, sizeof *f->copies);
-    return (f->bits_to && f->copy_states && f->copies) || error_out_of_memory(error);
+    return (f->bits_to && f->copies) || error_out_of_memory(error);
 }
 
 /* --- algorithms -------------------------------------------------------------------------- */
@@ -210,9 +209,8 @@ void cuda_work_free(struct forward *f)
     cudaFreeHost(f->staging);
     cudaFreeHost(f->host_plan_memory);
     cudaFreeHost(f->host_bits);
-    cudaFreeHost(f->host_logits);
+    cudaFreeHost(f->host_choices);
     free(f->bits_to);
-    free(f->copy_states);
     free(f->copies);
     free(f->layers);
 }

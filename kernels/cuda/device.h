@@ -129,6 +129,30 @@ void device_logits_part(const float *logits, size_t stride, uint32_t first, uint
 void device_surprise(float *bits, const float *top, const float *sum, const float *target,
                      uint32_t parts, uint32_t row_stride, uint32_t rows, cudaStream_t stream);
 
+/* The largest logit of a row, the smaller token of equal ones; NaN is never chosen, and
+ * -infinity only where there is nothing else. */
+struct device_choice {
+    int32_t token;         /* -1: no logit is a number */
+    float log_probability; /* natural */
+};
+
+enum { DEVICE_CHOICE_ROWS = 64, DEVICE_CHOICE_PARTS = 32 };
+
+struct device_choice_rows {
+    const float *logits[DEVICE_CHOICE_ROWS]; /* [vocabulary] each, on the device */
+};
+
+struct device_choice_part {
+    float top, sum;
+    uint32_t token;
+};
+
+/* out [count] and parts [count][DEVICE_CHOICE_PARTS] on the device; rows on the host, read before
+ * this returns. */
+void device_choose(struct device_choice *out, struct device_choice_part *parts,
+                   const struct device_choice_rows *rows, uint32_t vocabulary, uint32_t count,
+                   cudaStream_t stream);
+
 /* Numbers without a pattern, from -1 to 1, for trying out and measuring. */
 void device_fill_random(void *out, bool precise, size_t count, uint32_t seed, cudaStream_t stream);
 

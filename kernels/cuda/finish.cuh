@@ -83,15 +83,10 @@ __device__ __forceinline__ void slice(float *acc, const token_run_state<LANES> &
                     if (n == 0 || n * 4 < c.lanes)
                         f.template multiply<at_once>(acc + 2 * n, records, n);
             }
-            if (many) {
-                __syncwarp();
-                if (threadIdx.x % 32 == 0)
-                    ring_arrive(&c.shared.piece_empty[piece], 1);
-            }
+            if (many)
+                ring_arrive(&c.shared.piece_empty[piece], 1);
         }
-        __syncwarp();
-        if (threadIdx.x % 32 == 0)
-            ring_arrive(&c.ring.empty[slot], 1);
+        ring_arrive(&c.ring.empty[slot], 1);
     }
 }
 

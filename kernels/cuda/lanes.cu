@@ -208,13 +208,13 @@ __device__ __forceinline__ void lanes_set_up(lanes_shared &shared, const struct 
     if (i == 0) {
         for (uint32_t k = 0; k < WARPS * LANES_SLOTS; k++) {
             ring_init(&shared.full[0][0] + k, 1);
-            ring_init(&shared.empty[0][0] + k, 1);
+            ring_init(&shared.empty[0][0] + k, 32);
         }
         for (uint32_t k = 0; k < LANES_PIECES; k++) {
             ring_init(&shared.piece_full[k], 1);
             ring_init(&shared.piece_empty[k], WARPS * LANES_CLUSTER);
         }
-        ring_init(&shared.go, LANES_CLUSTER);
+        ring_init(&shared.go, LANES_CLUSTER * THREADS);
         asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
     }
     lanes_cluster_wait();

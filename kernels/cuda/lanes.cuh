@@ -319,8 +319,8 @@ __device__ __forceinline__ void lanes_product(float (&acc)[32], lanes_run_state 
 #pragma unroll
     for (int i = 0; i < 32; i++)
         acc[i] = 0;
-    if (threadIdx.x < LANES_CLUSTER && item.count > 0)
-        lanes_arrive(&c.shared.go, threadIdx.x);
+    for (uint32_t k = 0; item.count > 0 && k < LANES_CLUSTER; k++)
+        lanes_arrive(&c.shared.go, k);
 #pragma unroll 1
     for (uint32_t i = 0; i < item.count; i++) {
         if (mine) {
@@ -337,8 +337,7 @@ __device__ __forceinline__ void lanes_product(float (&acc)[32], lanes_run_state 
             }
         }
         if (mine) {
-            if (lane == 0)
-                ring_arrive(&c.shared.empty[warp][c.slot], 1);
+            ring_arrive(&c.shared.empty[warp][c.slot], 1);
             if (++c.slot == LANES_SLOTS) {
                 c.slot = 0;
                 c.phase ^= 1;

@@ -1,4 +1,4 @@
-/* lanes.h: one generated token for each of 9 to 64 lanes where all weights are BF16;
+/* lanes.h: one generated token for each of 4 to 64 lanes where all weights are BF16;
  * private to token.cu, which does what this does not. C++.
  *
  * The bits are those of token.cu's own kernels: products are summed in the order that it
@@ -7,6 +7,9 @@
 #define TIDEMARK_KERNELS_CUDA_LANES_H
 
 #include "kernels/cuda/token.h"
+
+/* Fewer lanes are faster through token.cu; any number would do. */
+enum { LANES_LEAST = 4 };
 
 struct lanes;
 

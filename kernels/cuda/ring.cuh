@@ -3,7 +3,8 @@
  * A ring is a number of slots that are filled in turns. `full` completes when the bytes of a
  * turn's bulk copies have come, `empty` when all who read them are done. One warp fills,
  * waiting on nothing but `empty`; so what comes next is on its way while others wait for
- * each other.
+ * each other. Every thread that has read says so for itself: one for its warp, behind
+ * __syncwarp(), orders as much and costs as much, but racecheck does not follow it.
  *
  * Slots have one `empty` each, whose phase is turn / slots. A reader skips turns, and copies
  * complete in any order: it may come to a turn while the slot's last one is still to

@@ -239,7 +239,7 @@ __device__ void fetch_weights(const token_work &w, const token_ring &ring,
                     if (lane == 0) {
                         ring_expect(full, units * bytes);
                         if (idle > 0) /* warps that have nothing to read there */
-                            ring_arrive(&ring.empty[slot], idle);
+                            ring_arrive(&ring.empty[slot], 32 * idle);
                     }
                     __syncwarp();
                     if (lane < (plain ? 16 : 1))
@@ -286,7 +286,7 @@ inline __device__ void fetch_records(const token_work &w, uint8_t *pieces, uint6
                 if (threadIdx.x % 32 == 0) {
                     ring_expect(come, lanes * RECORD);
                     if (WARPS > r.tiles)
-                        ring_arrive(&empty[slot], WARPS - r.tiles);
+                        ring_arrive(&empty[slot], 32 * (WARPS - r.tiles));
                     ring_copy(pieces + slot * PIECE, from + (size_t)unit * PIECE, lanes * RECORD,
                               come);
                 }

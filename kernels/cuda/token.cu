@@ -158,7 +158,7 @@ __device__ __forceinline__ void product(token_run_state<LANES> &c, uint32_t stag
     c.records = c.activations + (stage == STAGE_X ? c.x_records : 0);
     for (uint32_t at = 0; at < s.count; at += group) {
         const round_share r = round_of(p, s, at, group);
-        if (many && threadIdx.x == 0)
+        if (many)
             ring_arrive(&c.shared.go, 1);
         if (loads && (at == 0 || stage == STAGE_X)) {
             if (at > 0)
@@ -329,12 +329,12 @@ __global__ void __launch_bounds__(token_threads<LANES>::value, 1)
         for (uint32_t i = 0; i < FULLS; i++)
             ring_init(&shared.full[i], 1);
         for (uint32_t i = 0; i < places.slots; i++)
-            ring_init(&shared.empty[i], WARPS);
+            ring_init(&shared.empty[i], THREADS);
         for (uint32_t i = 0; i < PIECE_FULLS; i++)
             ring_init(&shared.piece_full[i], 1);
         for (uint32_t i = 0; i < PIECES; i++)
-            ring_init(&shared.piece_empty[i], WARPS);
-        ring_init(&shared.go, 1);
+            ring_init(&shared.piece_empty[i], THREADS);
+        ring_init(&shared.go, THREADS);
         ring_init(&shared.come, 1);
         asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
     }
@@ -674,7 +674,7 @@ cudaError_t token_run(struct token *t, const struct token_lanes *lanes, uint32_t
         return cudaErrorInvalidValue;
     device_embed(t->work.x, t->work.embedding_stride, &t->model.embedding_matrix, lanes->tokens,
                  count, stream);
-    if (count > FEW && t->lanes)
+    if (count >= LANES_LEAST && t->lanes)
         return lanes_run(t->lanes, lanes, count, stream);
     void *arguments[] = {&t->model, &t->work, &places, &lanes, &count};
     return cudaLaunchCooperativeKernel(kernel, dim3((uint32_t)t->blocks), dim3((uint32_t)threads),

@@ -2,7 +2,7 @@
  *
  * The bits of a lane's token depend on its state and the weights alone, not on the lanes
  * beside it: 1 to 8 lanes and 9 to 64 go through two versions of one kernel, or with BF16
- * through lanes.cu, and all sums run in the same order. How that order splits K depends on
+ * 4 to 64 through lanes.cu, and all sums run in the same order. How that order splits K depends on
  * the matrix's shape and on the number of the GPU's multiprocessors. */
 #ifndef TIDEMARK_KERNELS_CUDA_TOKEN_H
 #define TIDEMARK_KERNELS_CUDA_TOKEN_H

@@ -75,7 +75,8 @@ static bool decode(struct run *run, struct forward *forward, struct error *error
     for (size_t at = 0; ok && at < run->tokens.count; at++) {
         for (size_t i = 0; i < run->lanes; i++)
             next[i] = run->tokens.data[at];
-        ok = forward_decode(forward, run->states, next, run->lanes, error);
+        ok = forward_decode(forward, run->states, next, run->lanes, error) &&
+             state_fetch_logits(run->states[run->lanes - 1], error);
         memcpy(run->logits + at * vocabulary, run->states[run->lanes - 1]->logits,
                vocabulary * sizeof *run->logits);
     }

@@ -284,6 +284,43 @@ static void check_snapshot(struct rig *rig, const char *path)
     state_free(kept);
 }
 
+/* Logits that stay on the device: what is chosen from them there, and that alone they come back
+ * as with the whole state, after reading, generating, copying and from the host. */
+static void check_choice(struct rig *rig, const char *path)
+{
+    enum { CHOOSING = 5 };
+    int32_t tokens[3 + CHOOSING];
+    struct error error = {0};
+    struct state *states[CHOOSING];
+    size_t vocabulary = rig->model->shape.vocabulary;
+    float *alone = rig_memory(vocabulary, sizeof *alone);
+    random_tokens(tokens, 3 + CHOOSING, rig);
+    for (size_t i = 0; i < CHOOSING; i++) {
+        states[i] = rig_state(rig);
+        struct forward_lane lane = {.state = states[i], .tokens = tokens + i, .count = 3};
+        rig_require(forward_prefill(rig->forward, &lane, 1, &error), &error);
+    }
+    if (!rig_chooses(rig, states, CHOOSING))
+        fail_msg("%s: the choice after reading is not the sampler's", path);
+    rig_require(forward_decode(rig->forward, states, tokens, CHOOSING, &error), &error);
+    state_copy(states[0], states[1]);
+    rig_require(state_fetch(states[2], &error), &error);
+    state_written(states[2]);
+    if (!rig_chooses(rig, states, CHOOSING))
+        fail_msg("%s: the choice after generating is not the sampler's", path);
+    for (size_t i = 0; i < CHOOSING; i++) {
+        memcpy(alone, states[i]->logits, vocabulary * sizeof *alone);
+        rig_require(state_fetch(states[i], &error), &error);
+        if (memcmp(alone, states[i]->logits, vocabulary * sizeof *alone) != 0)
+            fail_msg("%s: logits alone are not the state's", path);
+    }
+    if (memcmp(states[0]->logits, states[1]->logits, vocabulary * sizeof *alone) != 0)
+        fail_msg("%s: a copy's logits are not its source's", path);
+    for (size_t i = 0; i < CHOOSING; i++)
+        state_free(states[i]);
+    free(alone);
+}
+
 static char tiny[TINY_MODEL_KINDS][GGUF_WRITER_PATH_SIZE];
 
 static void test_rules(void **context)
@@ -297,6 +334,7 @@ static void test_rules(void **context)
     check_cuts(&rig, path);
     check_exchange(&rig, path);
     check_snapshot(&rig, path);
+    check_choice(&rig, path);
     close_rig(&rig);
 }
 

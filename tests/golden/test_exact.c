@@ -107,6 +107,8 @@ static void run_among(const struct lanes *lanes, struct rig *rig, size_t first, 
         for (size_t i = 0; i < count; i++)
             next[i] = lanes->tokens[(first + i) % LANES][LONGEST + j];
         rig_decode(rig, states, next, count);
+        if (!rig_chooses(rig, states, count))
+            fail_msg("the choice for %zu lanes is not the sampler's", count);
     }
     for (size_t i = 0; i < count; i++) {
         assert_same(states[i], lanes->decoded[(first + i) % LANES], file, kernels, "decode", i,

@@ -12,6 +12,7 @@
 #define TIDEMARK_TESTS_SUPPORT_RIG_H
 
 #include "engine/forward.h"
+#include "engine/sampler.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -85,6 +86,8 @@ static inline void rig_lanes(struct rig *rig, const struct forward_lane *lanes, 
 {
     struct error error = {0};
     rig_require(forward_prefill(rig->forward, lanes, count, &error), &error);
+    for (size_t i = 0; i < count; i++)
+        rig_require(state_fetch_logits(lanes[i].state, &error), &error);
 }
 
 /* logits: NULL or [count][V]. */
@@ -100,6 +103,28 @@ static inline void rig_decode(struct rig *rig, struct state *const *states, cons
 {
     struct error error = {0};
     rig_require(forward_decode(rig->forward, states, tokens, lanes, &error), &error);
+    for (size_t i = 0; i < lanes; i++)
+        rig_require(state_fetch_logits(states[i], &error), &error);
+}
+
+/* Whether forward_choose() says what sampler_likeliest() does of the same logits. */
+static inline bool rig_chooses(struct rig *rig, struct state *const *states, size_t lanes)
+{
+    struct error error = {0};
+    struct forward_choice *choices = rig_memory(lanes, sizeof *choices);
+    rig_require(forward_choose(rig->forward, states, lanes, choices, &error), &error);
+    bool same = true;
+    for (size_t i = 0; i < lanes; i++) {
+        float log_probability;
+        rig_require(state_fetch_logits(states[i], &error), &error);
+        int32_t token =
+            sampler_likeliest(states[i]->logits, rig->model->shape.vocabulary, &log_probability);
+        same = same && token == choices[i].token &&
+               fabsf(choices[i].log_probability - log_probability) <=
+                   4e-6f + 0x1p-23f * fabsf(log_probability);
+    }
+    free(choices);
+    return same;
 }
 
 static inline bool rig_same(const struct state *a, const struct state *b)

@@ -8,6 +8,7 @@
 
 #include "engine/sampler.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -93,6 +94,29 @@ static void test_greedy(void **state)
     assert_int_equal(once(sampler_defaults, (float[]){1, INFINITY, 2, INFINITY, NAN}), 1);
     assert_int_equal(once(sampler_defaults, (float[]){NAN, -INFINITY, -INFINITY, NAN, NAN}), 1);
     assert_int_equal(once(sampler_defaults, (float[]){NAN, NAN, NAN, NAN, NAN}), SAMPLER_NONE);
+}
+
+/* What needs no sampler is what one chooses that sorts its candidates. */
+static void test_likeliest(void **state)
+{
+    (void)state;
+    static const float values[] = {NAN, INFINITY, -INFINITY, 0, -0.0f, 1, 2, -FLT_MAX};
+    struct sampler_options options = sampler_defaults;
+    assert_true(sampler_is_plain(&options));
+    options.repetition_penalty = 2;
+    assert_false(sampler_is_plain(&options));
+    struct sampler *sampler = make(options, VOCABULARY);
+    for (size_t i = 0; i < 8 * 8 * 8 * 8 * 8; i++) {
+        float logits[VOCABULARY], got, want;
+        for (size_t k = 0, rest = i; k < VOCABULARY; k++, rest /= 8)
+            logits[k] = values[rest % 8];
+        assert_int_equal(sampler_likeliest(logits, VOCABULARY, &got),
+                         sampler_next(sampler, logits, NULL, 0, &want));
+        assert_memory_equal(&got, &want, sizeof got);
+    }
+    sampler_free(sampler);
+    options = drawing();
+    assert_false(sampler_is_plain(&options));
 }
 
 static void test_distribution(void **state)
@@ -253,6 +277,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_options_refused),
         cmocka_unit_test(test_greedy),
+        cmocka_unit_test(test_likeliest),
         cmocka_unit_test(test_distribution),
         cmocka_unit_test(test_temperature),
         cmocka_unit_test(test_cuts),

@@ -93,6 +93,13 @@ static bool use(struct forward *forward, struct state *states[2], struct outcome
     for (size_t i = 0; i < DECODED; i++)
         if (!forward_decode(forward, states, tokens + i, 2, error))
             return false;
+    struct forward_choice choices[2];
+    if (!forward_choose(forward, states, 2, choices, error) ||
+        !state_fetch_logits(states[1], error))
+        return false;
+    int32_t likeliest = sampler_likeliest(states[1]->logits, model->shape.vocabulary, NULL);
+    if (choices[1].token != likeliest)
+        fail_msg("token %d was chosen, not %d", choices[1].token, likeliest);
     if (!state_fetch(states[0], error) || !state_fetch(states[1], error))
         return false;
     o->state = copy_of(states[0]->data, states[0]->floats);

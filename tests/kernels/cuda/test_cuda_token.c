@@ -116,7 +116,7 @@ static struct test_layer random_layer(const struct test_model *m)
     return l;
 }
 
-/* `plain`: a model that 9 lanes and more run through lanes.cu, whatever the GPU's number of
+/* `plain`: a model that 4 lanes and more run through lanes.cu, whatever the GPU's number of
  * multiprocessors: no product but those of inner columns is sliced. */
 static struct test_model random_model(bool norms, bool plain)
 {
@@ -138,7 +138,7 @@ static struct test_model random_model(bool norms, bool plain)
         m.inner = 16 * (1 + (uint32_t)random_below(&random_source, 150));
         m.states = 16;
         m.taps = 4;
-        m.lanes = 9 + (size_t)random_below(&random_source, LANES - 8);
+        m.lanes = 4 + (size_t)random_below(&random_source, LANES - 3);
     }
     struct token_layer layers[LAYERS];
     for (size_t i = 0; i < LAYERS; i++) {
@@ -386,7 +386,7 @@ static void check_model(struct test_model *m)
     float *begin = random_states(m);
     float *together = cuda_put(begin, bytes), *apart = cuda_put(begin, bytes);
     generate(token, m, together, tokens, 0, m->lanes);
-    size_t few = 1 + random_below(&random_source, 8);
+    size_t few = 1 + random_below(&random_source, m->plain ? 3 : 8);
     for (size_t i = 0; i < m->lanes; i += few)
         generate(token, m, apart, tokens, i, i + few < m->lanes ? few : m->lanes - i);
     float *have = cuda_take(together, bytes), *other = cuda_take(apart, bytes);
