@@ -77,10 +77,16 @@ struct fragment_records {
     }
 };
 
+__device__ __forceinline__ uint32_t fragment_word(const uint4 &words, int i)
+{
+    return i == 0 ? words.x : i == 1 ? words.y : i == 2 ? words.z : words.w;
+}
+
 /* A byte of a word, with a sign or without. */
 __device__ __forceinline__ int fragment_byte(uint32_t word, int byte, bool sign)
 {
-    return sign ? (int)(word << (24 - 8 * byte)) >> 24 : (int)(word >> 8 * byte & 255);
+    return sign ? (int)(word << (24 - 8 * byte)) >> 24
+                : (int)__byte_perm(word, 0, 0x4440u + (uint32_t)byte);
 }
 
 /* What one lane's products take for columns of activations. A product's eight columns would be
@@ -150,8 +156,9 @@ template <int TYPE> struct fragment {
             q.more = ((const uint2 *)(tile + layout::quants))[pair * 32 + lane];
     }
 
-    /* As bytes for the tensor cores, both chunks. Signed ones stand at the top of their
-     * byte, for the sign's sake; what they are multiplied by there, unit() takes back. */
+    /* As bytes for the tensor cores, both chunks, words in their order. Signed nibbles stand at
+     * the top of their byte, for the sign's sake; what they are multiplied by there, unit()
+     * takes back. */
     __device__ static __forceinline__ void unpack(uint32_t a[2][4], const quants &q, uint32_t fifth,
                                                   bool in_place)
     {
@@ -214,7 +221,7 @@ template <int TYPE> struct fragment {
     struct scales {
         uint2 scale[2], least[2];
 
-        /* Byte i of row `second` of chunk c, `each` of them, as the chunks lie there. */
+        /* Of the first or second row, pair and chunk of it; Q6_K has two bytes a chunk. */
         __device__ __forceinline__ int scale_byte(int second, int pair, int c, int i) const
         {
             if constexpr (layout::k)
@@ -336,12 +343,7 @@ template <int TYPE> struct fragment {
             if (second == 0)
                 read(s, h);
             uint32_t a[2][4];
-            unpack(a, p.q,
-                   pair == 0   ? five.x
-                   : pair == 1 ? five.y
-                   : pair == 2 ? five.z
-                               : five.w,
-                   false);
+            unpack(a, p.q, fragment_word(five, pair), false);
 #pragma unroll
             for (int n = 0; n < PRODUCTS; n++)
 #pragma unroll
@@ -393,7 +395,7 @@ template <int TYPE> struct fragment {
         }
     }
 
-    /* Minima of a pair of chunks times its sums of high and low bytes. */
+    /* Minima of a pair of chunks times its sums of high and low bytes, which 16 bits hold. */
     __device__ static __forceinline__ void add_least(int least[2], uint32_t minima, int pair,
                                                      uint2 sums)
     {
@@ -423,14 +425,17 @@ template <int TYPE> struct fragment {
                                                      const scales &s, int h, int pair, int c,
                                                      uint2 sums)
     {
+        const int swapped = layout::bytes ? h : 0;
         int product[4];
         fragment_mma_bytes(product, a, x);
 #pragma unroll
-        for (int i = 0; i < 2; i++)
+        for (int i = 0; i < 2; i++) {
+            const int at = 2 * (i ^ swapped);
             part[i] =
                 with_block(part[i], c == 0, s.scale_half(i ^ h, pair, c),
-                           TYPE == BLOCKS_Q5_1 ? s.least_half(i ^ h, pair, c) : 0, product[2 * i],
-                           product[2 * i + 1], TYPE == BLOCKS_Q5_1 ? chunk_sum(sums, c) : 0);
+                           TYPE == BLOCKS_Q5_1 ? s.least_half(i ^ h, pair, c) : 0, product[at],
+                           product[at + 1], TYPE == BLOCKS_Q5_1 ? chunk_sum(sums, c) : 0);
+        }
     }
 
     /* --- one lane ----------------------------------------------------------------------------- */
@@ -476,16 +481,10 @@ template <int TYPE> struct fragment {
 #pragma unroll
                 for (int h = 0; h < 2; h++) {
                     const int pair = h + 2 * j;
-                    const uint4 &f = five[u];
                     quants q;
                     uint32_t w[2][4];
                     (u ? b : a).read(q, pair);
-                    unpack(w, q,
-                           pair == 0   ? f.x
-                           : pair == 1 ? f.y
-                           : pair == 2 ? f.z
-                                       : f.w,
-                           sixteen);
+                    unpack(w, q, fragment_word(five[u], pair), sixteen);
                     const int slot = UNITS == 2 ? 2 * u + h : pair, k = UNITS == 2 ? j : 0;
                     add_chunk(c[k][0], w[0], columns.of(slot, k, 0), h);
                     add_chunk(c[k][1], w[1], columns.of(slot, k, 1), h);
@@ -495,7 +494,8 @@ template <int TYPE> struct fragment {
     __device__ static __forceinline__ void add_chunk(int c[halves][4], const uint32_t w[4], uint2 x,
                                                      int h)
     {
-        const uint32_t a[4] = {w[h], w[1 - h], w[2 + h], w[3 - h]};
+        const int first = layout::bytes ? 0 : h; /* Q8_0's lie so */
+        const uint32_t a[4] = {w[first], w[1 - first], w[2 + first], w[3 - first]};
         if constexpr (layout::six) {
             fragment_add_half(c[0], a[0], a[1], x.x);
             fragment_add_half(c[halves - 1], a[2], a[3], x.y);

@@ -19,7 +19,8 @@
  *             chunk. The upper six bits of word k < 3's bytes are what would be word k, with
  *             the top bit flipped, which makes them signed; the lower two, of words 0, 1
  *             and 2 in a row, are word 3
- *   bytes     [8 chunks][32] uint4 (Q8_0, instead of all these)
+ *   bytes     [8 chunks][32] uint4 (Q8_0, instead of all these); in odd chunks the two rows
+ *             change places
  *   scales    [8][2] of 16 bytes: of row g + 8 h, then of the other of g and g + 8, chunks h,
  *             h + 4, h + 2 and h + 6 (packed_place); by type, below
  */
@@ -115,7 +116,9 @@ __device__ __forceinline__ void packed_bytes(uint32_t out[4], const uint8_t *til
     const int at = chunk % 4 * 32 + lane, shift = chunk / 4 * 4;
     if constexpr (packed<TYPE>::bytes) {
         const uint4 q = ((const uint4 *)tile)[chunk * 32 + lane];
-        out[0] = q.x, out[1] = q.y, out[2] = q.z, out[3] = q.w;
+        const bool odd = chunk % 2;
+        out[0] = odd ? q.y : q.x, out[1] = odd ? q.x : q.y;
+        out[2] = odd ? q.w : q.z, out[3] = odd ? q.z : q.w;
     } else if constexpr (packed<TYPE>::six) {
         const uint4 a = ((const uint4 *)tile)[at];
         const uint2 b = ((const uint2 *)(tile + packed<TYPE>::quants))[at];

@@ -167,7 +167,7 @@ __global__ void pack(uint8_t *out, const uint8_t *raw, size_t row_bytes, uint32_
             uint32_t w = 0;
             for (int i = 0; i < 4; i++)
                 w |= quant(chunk, k, i) << i * 8;
-            words[(chunk * 32 + lane) * 4 + k] = w;
+            words[(chunk * 32 + lane) * 4 + (k ^ chunk % 2)] = w;
         }
     } else if constexpr (packed<TYPE>::six) {
         const int chunk = threadIdx.x / 32 % 8, at = chunk % 4 * 32 + lane;
