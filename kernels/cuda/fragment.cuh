@@ -194,10 +194,9 @@ template <int TYPE> struct fragment {
     {
         const int bit = second * 4 + r;
         if constexpr (TYPE == BLOCKS_Q4_0)
-            return ((second ? w : w << 4) & 0xF0F0F0F0u) ^ 0x80808080u;
+            return (second ? w : w << 4) & 0xF0F0F0F0u;
         else if constexpr (TYPE == BLOCKS_Q5_0)
-            return ((second ? w >> 1 : w << 3) & 0x78787878u) |
-                   ((h << (7 - bit) & 0x80808080u) ^ 0x80808080u);
+            return ((second ? w >> 1 : w << 3) & 0x78787878u) | (h << (7 - bit) & 0x80808080u);
         else if constexpr (layout::five)
             return ((second ? w >> 4 : w) & 0x0F0F0F0Fu) |
                    ((bit < 4 ? h << (4 - bit) : h >> (bit - 4)) & 0x10101010u);

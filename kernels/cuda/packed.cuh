@@ -6,19 +6,19 @@
  * the rows g and g + 8: number i < 4 is column 4t + i, number i >= 4 column 12 + 4t + i.
  * That is what a tensor core product of 16 x 8 x 32 bytes takes from it.
  *
- * A weight is scale * q - minimum (Q8_0, Q4_0, Q5_0, Q6_K: scale * q, with a sign). Chunks
- * come in pairs, m and m + 4, so that one mask finds a tensor core's operand in a word of
- * nibbles. Four words in a row are numbers 0 .. 3 of row g, of row g + 8, and 4 .. 7 of both,
- * as a product takes them. In a tile:
+ * A weight is scale * q - minimum (Q8_0, Q4_0, Q5_0, Q6_K: scale * q, with a sign). Where
+ * the file counts from a middle, the quant's top bit is flipped, which makes it a signed
+ * number of as many bits. Chunks come in pairs, m and m + 4, so that one mask finds a tensor core's
+ * operand in a word of nibbles. Four words in a row are numbers 0 .. 3 of row g, of row g + 8, and
+ * 4 .. 7 of both, as a product takes them. In a tile:
  *
  *   nibbles   [4 pairs][32 lanes] uint4: in each byte the low nibble is chunk m's, the high
  *             one chunk (m + 4)'s
  *   fifth     [32] uint4 (5 bits): word m; bit r of a byte belongs to word r of the nibbles,
  *             bit 4 + r to the high nibble
  *   six       [4][32] uint4, then [4][32] uint2 (Q6_K, instead of these): six words, three a
- *             chunk. The upper six bits of word k < 3's bytes are what would be word k, with
- *             the top bit flipped, which makes them signed; the lower two, of words 0, 1
- *             and 2 in a row, are word 3
+ *             chunk. The upper six bits of word k < 3's bytes are what would be word k; the
+ *             lower two, of words 0, 1 and 2 in a row, are word 3
  *   bytes     [8 chunks][32] uint4 (Q8_0, instead of all these); in odd chunks the two rows
  *             change places
  *   scales    [8][2] of 16 bytes: of row g + 8 h, then of the other of g and g + 8, chunks h,
@@ -113,6 +113,7 @@ template <int TYPE>
 __device__ __forceinline__ void packed_bytes(uint32_t out[4], const uint8_t *tile, int lane,
                                              int chunk)
 {
+    constexpr uint32_t middle = packed_middle<TYPE>::value * 0x01010101u;
     const int at = chunk % 4 * 32 + lane, shift = chunk / 4 * 4;
     if constexpr (packed<TYPE>::bytes) {
         const uint4 q = ((const uint4 *)tile)[chunk * 32 + lane];
@@ -126,10 +127,10 @@ __device__ __forceinline__ void packed_bytes(uint32_t out[4], const uint8_t *til
                                   chunk < 4 ? a.z : b.y};
         uint32_t last = 0;
         for (int k = 0; k < 3; k++) {
-            out[k] = (word[k] >> 2 & 0x3F3F3F3Fu) ^ 0x20202020u;
+            out[k] = (word[k] >> 2 & 0x3F3F3F3Fu) ^ middle;
             last = last << 2 | (word[k] & 0x03030303u);
         }
-        out[3] = last ^ 0x20202020u;
+        out[3] = last ^ middle;
     } else {
         const uint4 q = ((const uint4 *)tile)[at];
         const uint32_t word[4] = {q.x, q.y, q.z, q.w};
@@ -137,7 +138,7 @@ __device__ __forceinline__ void packed_bytes(uint32_t out[4], const uint8_t *til
         if constexpr (packed<TYPE>::five)
             high = ((const uint32_t *)(tile + packed<TYPE>::quants))[lane * 4 + chunk % 4] >> shift;
         for (int r = 0; r < 4; r++)
-            out[r] = (word[r] >> shift & 0x0F0F0F0Fu) | (high >> r & 0x01010101u) << 4;
+            out[r] = ((word[r] >> shift & 0x0F0F0F0Fu) | (high >> r & 0x01010101u) << 4) ^ middle;
     }
 }
 

@@ -146,9 +146,10 @@ __global__ void pack(uint8_t *out, const uint8_t *raw, size_t row_bytes, uint32_
     uint8_t *tile = out + ((size_t)blockIdx.y * column_tiles + blockIdx.x) * packed<TYPE>::tile;
     for (uint32_t i = threadIdx.x; i < 16 * 256; i += blockDim.x) {
         uint32_t r = row0 + i / 256, c = column0 + i % 256;
-        quants[i / 256][i % 256] = r < outputs && c < columns
-                                       ? (int8_t)raw_quant<TYPE>(raw + r * row_bytes, c)
-                                       : (int8_t)packed_middle<TYPE>::value;
+        quants[i / 256][i % 256] =
+            r < outputs && c < columns
+                ? (int8_t)(raw_quant<TYPE>(raw + r * row_bytes, c) ^ packed_middle<TYPE>::value)
+                : (int8_t)0;
     }
     if (threadIdx.x < 16 && row0 + threadIdx.x < outputs)
         pack_scales<TYPE>(tile, raw + (row0 + threadIdx.x) * row_bytes, column0, threadIdx.x,
@@ -177,9 +178,7 @@ __global__ void pack(uint8_t *out, const uint8_t *raw, size_t row_bytes, uint32_
             const int index = chunk / 4 * 3 + k;
             uint32_t w = 0;
             for (int i = 0; i < 4; i++)
-                w |= ((quant(chunk, k, i) ^ 32) << 2 |
-                      ((quant(chunk, 3, i) ^ 32) >> (4 - 2 * k) & 3))
-                     << i * 8;
+                w |= (quant(chunk, k, i) << 2 | (quant(chunk, 3, i) >> (4 - 2 * k) & 3)) << i * 8;
             (index < 4 ? words + at * 4 : high + at * 2 - 4)[index] = w;
         }
     } else {
