@@ -8,15 +8,21 @@
  *
  * A weight is scale * q - minimum (Q8_0, Q4_0, Q5_0, Q6_K: scale * q, with a sign). Where
  * the file counts from a middle, the quant's top bit is flipped, which makes it a signed
- * number of as many bits. In a tile:
+ * number of as many bits. Chunks come in pairs, m and m + 4, so that one mask finds a tensor core's
+ * operand in a word of nibbles. Four words in a row are numbers 0 .. 3 of row g, of row g + 8, and
+ * 4 .. 7 of both, as a product takes them. In a tile:
  *
- *   nibbles   [4][32 lanes] uint4: chunks 2i (x: row g, y: row g + 8) and 2i + 1 (z, w);
- *             in a word's byte i the low nibble is number i, the high one number i + 4
- *   fifth     [32] uint4 (5 bits): word i holds chunks 2i (bits 0 .. 3 of a byte) and
- *             2i + 1 (4 .. 7); in byte i: number i of rows g and g + 8, number i + 4 of both
- *   high      [2][32] uint4 (6 bits): word i of 8 is chunk i; 2 bits each, in the same order
- *   bytes     [8][32] uint4 (Q8_0, instead of all these): x, y: row g; z, w: row g + 8
- *   scales    by type, below
+ *   nibbles   [4 pairs][32 lanes] uint4: in each byte the low nibble is chunk m's, the high
+ *             one chunk (m + 4)'s
+ *   fifth     [32] uint4 (5 bits): word m; bit r of a byte belongs to word r of the nibbles,
+ *             bit 4 + r to the high nibble
+ *   six       [4][32] uint4, then [4][32] uint2 (Q6_K, instead of these): six words, three a
+ *             chunk. The upper six bits of word k < 3's bytes are what would be word k; the
+ *             lower two, of words 0, 1 and 2 in a row, are word 3
+ *   bytes     [8 chunks][32] uint4 (Q8_0, instead of all these); in odd chunks the two rows
+ *             change places
+ *   scales    [8][2] of 16 bytes: of row g + 8 h, then of the other of g and g + 8, chunks h,
+ *             h + 4, h + 2 and h + 6 (packed_place); by type, below
  */
 #ifndef TIDEMARK_KERNELS_CUDA_PACKED_CUH
 #define TIDEMARK_KERNELS_CUDA_PACKED_CUH
@@ -35,8 +41,9 @@ template <int TYPE> struct packed {
     static constexpr int quants = bytes ? 4096 : 2048;
     static constexpr int high = five ? 512 : six ? 1024 : 0;
     static constexpr int scales = quants + high; /* where they begin */
-    /* Q4_0, Q5_0, Q8_0: half d [16][8]. Q5_1: half d, m [16][8]. Q4_K, Q5_K: scale and
-     * minimum bytes [16][8], then half d, dmin [16]. Q6_K: int8 [16][16], then half d [16]. */
+    /* Q4_0, Q5_0, Q8_0: half d. Q5_1: all d, then all m. Q4_K, Q5_K: bytes, scales of both
+     * rows and then minima of both; behind them half d, dmin [16]. Q6_K: int8, two a chunk;
+     * behind them half d [16]. */
     static constexpr int scale_bytes = k                     ? 256 + 64
                                        : six                 ? 256 + 32
                                        : TYPE == BLOCKS_Q5_1 ? 512
@@ -49,6 +56,20 @@ __device__ __forceinline__ float packed_half(uint32_t bits)
     return __half2float(__ushort_as_half((unsigned short)bits));
 }
 
+/* Where the scales of a row's chunk are, `each` of them, counted in scales. */
+__host__ __device__ __forceinline__ constexpr int packed_place(int row, int chunk, int each)
+{
+    const int h = chunk % 2, second = (row / 8) ^ h;
+    return ((row % 8 * 2 + h) * 2 + second) * 4 * each + (chunk % 4 / 2 * 2 + chunk / 4) * each;
+}
+
+/* The same for the bytes of Q4_K and Q5_K; minima are 8 further. */
+__host__ __device__ __forceinline__ constexpr int packed_byte_place(int row, int chunk)
+{
+    const int h = chunk % 2, second = (row / 8) ^ h;
+    return (row % 8 * 2 + h) * 16 + second * 4 + chunk % 4 / 2 * 2 + chunk / 4;
+}
+
 /* Scale and minimum of a row's group of 32 columns (of 16: Q6_K, where `group` counts
  * those), as a weight is scale * q - minimum. */
 template <int TYPE>
@@ -57,21 +78,19 @@ __device__ __forceinline__ void packed_scale(const uint8_t *tile, int row, int g
 {
     const uint8_t *s = tile + packed<TYPE>::scales;
     if constexpr (packed<TYPE>::k) {
-        uint32_t pair = *(const uint16_t *)(s + row * 16 + group * 2);
+        const int at = packed_byte_place(row, group);
         uint32_t d = *(const uint32_t *)(s + 256 + row * 4);
-        scale = __fmul_rn(packed_half(d), (float)(pair & 255));
-        minimum = __fmul_rn(packed_half(d >> 16), (float)(pair >> 8));
+        scale = __fmul_rn(packed_half(d), (float)s[at]);
+        minimum = __fmul_rn(packed_half(d >> 16), (float)s[at + 8]);
     } else if constexpr (packed<TYPE>::six) {
         float d = packed_half(*(const uint16_t *)(s + 256 + row * 2));
-        scale = __fmul_rn(d, (float)*(const int8_t *)(s + row * 16 + group));
+        const int at = packed_place(row, group / 2, 2) + group % 2;
+        scale = __fmul_rn(d, (float)((const int8_t *)s)[at]);
         minimum = 0;
-    } else if constexpr (TYPE == BLOCKS_Q5_1) {
-        uint32_t d = *(const uint32_t *)(s + row * 32 + group * 4);
-        scale = packed_half(d);
-        minimum = -packed_half(d >> 16);
     } else {
-        scale = packed_half(*(const uint16_t *)(s + row * 16 + group * 2));
-        minimum = 0;
+        const uint16_t *at = (const uint16_t *)s + packed_place(row, group, 1);
+        scale = packed_half(*at);
+        minimum = TYPE == BLOCKS_Q5_1 ? -packed_half(at[128]) : 0.0f;
     }
 }
 
@@ -89,55 +108,59 @@ __host__ __device__ __forceinline__ constexpr int packed_column(int t, int i)
     return 4 * t + i + (i < 4 ? 0 : 12);
 }
 
-/* The eight quants of `lane` in a chunk, of row g (upper false) or g + 8, as the file
- * counts them. */
+/* What a thread's four words of a chunk would be as bytes, as the file counts quants. */
 template <int TYPE>
-__device__ __forceinline__ void packed_quants(int q[8], const uint8_t *tile, int lane, int chunk,
-                                              bool upper)
+__device__ __forceinline__ void packed_bytes(uint32_t out[4], const uint8_t *tile, int lane,
+                                             int chunk)
 {
+    constexpr uint32_t middle = packed_middle<TYPE>::value * 0x01010101u;
+    const int at = chunk % 4 * 32 + lane, shift = chunk / 4 * 4;
     if constexpr (packed<TYPE>::bytes) {
-        const int8_t *b = (const int8_t *)(tile + (chunk * 32 + lane) * 16 + (upper ? 8 : 0));
-        for (int i = 0; i < 8; i++)
-            q[i] = b[i];
-        return;
+        const uint4 q = ((const uint4 *)tile)[chunk * 32 + lane];
+        const bool odd = chunk % 2;
+        out[0] = odd ? q.y : q.x, out[1] = odd ? q.x : q.y;
+        out[2] = odd ? q.w : q.z, out[3] = odd ? q.z : q.w;
+    } else if constexpr (packed<TYPE>::six) {
+        const uint4 a = ((const uint4 *)tile)[at];
+        const uint2 b = ((const uint2 *)(tile + packed<TYPE>::quants))[at];
+        const uint32_t word[3] = {chunk < 4 ? a.x : a.w, chunk < 4 ? a.y : b.x,
+                                  chunk < 4 ? a.z : b.y};
+        uint32_t last = 0;
+        for (int k = 0; k < 3; k++) {
+            out[k] = (word[k] >> 2 & 0x3F3F3F3Fu) ^ middle;
+            last = last << 2 | (word[k] & 0x03030303u);
+        }
+        out[3] = last ^ middle;
     } else {
-        const uint32_t *words = (const uint32_t *)tile;
-        uint32_t low = words[((chunk / 2) * 32 + lane) * 4 + (chunk % 2) * 2 + (upper ? 1 : 0)];
-        for (int i = 0; i < 8; i++)
-            q[i] = (int)(low >> (i % 4 * 8 + i / 4 * 4) & 15);
-        const uint32_t *high = (const uint32_t *)(tile + packed<TYPE>::quants);
-        if constexpr (packed<TYPE>::five) {
-            uint32_t w = high[lane * 4 + chunk / 2] >> (chunk % 2 * 4 + (upper ? 1 : 0));
-            for (int i = 0; i < 8; i++)
-                q[i] |= (int)(w >> (i % 4 * 8 + i / 4 * 2) & 1) << 4;
-        }
-        if constexpr (packed<TYPE>::six) {
-            uint32_t w = high[((chunk / 4) * 32 + lane) * 4 + chunk % 4] >> (upper ? 2 : 0);
-            for (int i = 0; i < 8; i++)
-                q[i] |= (int)(w >> (i % 4 * 8 + i / 4 * 4) & 3) << 4;
-        }
-        for (int i = 0; i < 8; i++)
-            q[i] ^= packed_middle<TYPE>::value;
+        const uint4 q = ((const uint4 *)tile)[at];
+        const uint32_t word[4] = {q.x, q.y, q.z, q.w};
+        uint32_t high = 0;
+        if constexpr (packed<TYPE>::five)
+            high = ((const uint32_t *)(tile + packed<TYPE>::quants))[lane * 4 + chunk % 4] >> shift;
+        for (int r = 0; r < 4; r++)
+            out[r] = ((word[r] >> shift & 0x0F0F0F0Fu) | (high >> r & 0x01010101u) << 4) ^ middle;
     }
 }
 
-/* The same as weights, with the roundings of blocks_to_float. */
+/* A thread's eight weights of row g (upper false) or g + 8 in a chunk, from its bytes and with
+ * the roundings of blocks_to_float. */
 template <int TYPE>
-__device__ __forceinline__ void packed_weights(float w[8], const uint8_t *tile, int lane, int chunk,
-                                               bool upper)
+__device__ __forceinline__ void packed_weights(float w[8], const uint32_t bytes[4],
+                                               const uint8_t *tile, int lane, int chunk, bool upper)
 {
     constexpr bool six = packed<TYPE>::six;
-    int q[8];
     int row = lane / 4 + (upper ? 8 : 0);
     float scale[2], minimum[2];
-    packed_quants<TYPE>(q, tile, lane, chunk, upper);
     packed_scale<TYPE>(tile, row, six ? chunk * 2 : chunk, scale[0], minimum[0]);
     scale[1] = scale[0];
     minimum[1] = minimum[0];
     if constexpr (six)
         packed_scale<TYPE>(tile, row, chunk * 2 + 1, scale[1], minimum[1]);
     for (int i = 0; i < 8; i++) {
-        w[i] = __fmul_rn(scale[i / 4], (float)(q[i] - packed_middle<TYPE>::value));
+        const uint32_t word = i < 4 ? (upper ? bytes[1] : bytes[0]) : (upper ? bytes[3] : bytes[2]);
+        const uint32_t byte = word >> i % 4 * 8 & 255;
+        const int q = packed<TYPE>::bytes ? (int8_t)byte : (int)byte - packed_middle<TYPE>::value;
+        w[i] = __fmul_rn(scale[i / 4], (float)q);
         if constexpr (packed<TYPE>::k || TYPE == BLOCKS_Q5_1)
             w[i] = __fsub_rn(w[i], minimum[i / 4]);
     }

@@ -109,17 +109,18 @@ __device__ void pack_scales(uint8_t *tile, const uint8_t *row, uint32_t column, 
         const uint8_t *block = row + (size_t)(column / 256) * (TYPE == BLOCKS_Q4_K ? 144 : 176);
         const uint8_t *p = block + 4;
         for (int i = 0; i < 4; i++) {
-            s[r * 16 + 2 * i] = p[i] & 63;
-            s[r * 16 + 2 * i + 1] = p[i + 4] & 63;
-            s[r * 16 + 2 * (i + 4)] = (p[i + 8] & 15) | p[i] >> 6 << 4;
-            s[r * 16 + 2 * (i + 4) + 1] = p[i + 8] >> 4 | p[i + 4] >> 6 << 4;
+            uint8_t *low = s + packed_byte_place(r, i), *high = s + packed_byte_place(r, i + 4);
+            low[0] = p[i] & 63;
+            low[8] = p[i + 4] & 63;
+            high[0] = (p[i + 8] & 15) | p[i] >> 6 << 4;
+            high[8] = p[i + 8] >> 4 | p[i + 4] >> 6 << 4;
         }
         for (int i = 0; i < 4; i++)
             s[256 + r * 4 + i] = block[i];
     } else if constexpr (packed<TYPE>::six) {
         const uint8_t *block = row + (size_t)(column / 256) * 210;
         for (int i = 0; i < 16; i++)
-            s[r * 16 + i] = block[192 + i];
+            s[packed_place(r, i / 2, 2) + i % 2] = block[192 + i];
         s[256 + r * 2] = block[208];
         s[256 + r * 2 + 1] = block[209];
     } else {
@@ -127,10 +128,11 @@ __device__ void pack_scales(uint8_t *tile, const uint8_t *row, uint32_t column, 
                               : TYPE == BLOCKS_Q4_0 ? 18
                               : TYPE == BLOCKS_Q5_0 ? 22
                                                     : 24;
-        constexpr int size = TYPE == BLOCKS_Q5_1 ? 4 : 2;
+        constexpr int numbers = TYPE == BLOCKS_Q5_1 ? 2 : 1;
         for (uint32_t group = 0; group < 8 && column + group * 32 < columns; group++)
-            for (int i = 0; i < size; i++)
-                s[(r * 8 + group) * size + i] = row[(size_t)(column / 32 + group) * bytes + i];
+            for (int i = 0; i < numbers * 2; i++)
+                s[i / 2 * 256 + packed_place(r, (int)group, 1) * 2 + i % 2] =
+                    row[(size_t)(column / 32 + group) * bytes + i];
     }
 }
 
@@ -153,38 +155,46 @@ __global__ void pack(uint8_t *out, const uint8_t *raw, size_t row_bytes, uint32_
         pack_scales<TYPE>(tile, raw + (row0 + threadIdx.x) * row_bytes, column0, threadIdx.x,
                           columns);
     __syncthreads();
-    const int lane = threadIdx.x % 32, chunk = threadIdx.x / 32 % 8, upper = threadIdx.x / 256;
-    const int8_t *row = &quants[lane / 4 + 8 * upper][chunk * 32];
+    /* Byte i of what would be word r of a chunk. */
+    const int lane = threadIdx.x % 32;
+    auto quant = [&](int chunk, int r, int i) {
+        const int column = packed_column(lane % 4, r / 2 * 4 + i);
+        return (uint32_t)(uint8_t)quants[lane / 4 + r % 2 * 8][chunk * 32 + column];
+    };
+    uint32_t *words = (uint32_t *)tile, *high = (uint32_t *)(tile + packed<TYPE>::quants);
     if constexpr (packed<TYPE>::bytes) {
-        for (int i = 0; i < 8; i++)
-            tile[(chunk * 32 + lane) * 16 + 8 * upper + i] =
-                (uint8_t)row[packed_column(lane % 4, i)];
-        return;
-    }
-    uint32_t *words = (uint32_t *)tile;
-    uint32_t low = 0;
-    for (int i = 0; i < 8; i++)
-        low |= (uint32_t)(row[packed_column(lane % 4, i)] & 15) << (i % 4 * 8 + i / 4 * 4);
-    words[((chunk / 2) * 32 + lane) * 4 + (chunk % 2) * 2 + upper] = low;
-    uint32_t *high = (uint32_t *)(tile + packed<TYPE>::quants);
-    if (packed<TYPE>::five && chunk % 2 == 0 && !upper) {
+        const int chunk = threadIdx.x / 32 % 8, r = threadIdx.x / 256;
+        for (int k = r; k < 4; k += 2) {
+            uint32_t w = 0;
+            for (int i = 0; i < 4; i++)
+                w |= quant(chunk, k, i) << i * 8;
+            words[(chunk * 32 + lane) * 4 + (k ^ chunk % 2)] = w;
+        }
+    } else if constexpr (packed<TYPE>::six) {
+        const int chunk = threadIdx.x / 32 % 8, at = chunk % 4 * 32 + lane;
+        if (threadIdx.x >= 256)
+            return;
+        for (int k = 0; k < 3; k++) {
+            const int index = chunk / 4 * 3 + k;
+            uint32_t w = 0;
+            for (int i = 0; i < 4; i++)
+                w |= (quant(chunk, k, i) << 2 | (quant(chunk, 3, i) >> (4 - 2 * k) & 3)) << i * 8;
+            (index < 4 ? words + at * 4 : high + at * 2 - 4)[index] = w;
+        }
+    } else {
+        const int pair = threadIdx.x / 32 % 4, r = threadIdx.x / 128;
         uint32_t w = 0;
-        for (int next = 0; next < 2; next++)
-            for (int up = 0; up < 2; up++)
-                for (int i = 0; i < 8; i++)
-                    w |=
-                        (uint32_t)(row[up * 8 * 256 + next * 32 + packed_column(lane % 4, i)] >> 4 &
-                                   1)
-                        << (next * 4 + up + i % 4 * 8 + i / 4 * 2);
-        high[lane * 4 + chunk / 2] = w;
-    }
-    if (packed<TYPE>::six && !upper) {
-        uint32_t w = 0;
-        for (int up = 0; up < 2; up++)
-            for (int i = 0; i < 8; i++)
-                w |= (uint32_t)(row[up * 8 * 256 + packed_column(lane % 4, i)] >> 4 & 3)
-                     << (up * 2 + i % 4 * 8 + i / 4 * 4);
-        high[((chunk / 4) * 32 + lane) * 4 + chunk % 4] = w;
+        for (int i = 0; i < 4; i++)
+            w |= ((quant(pair, r, i) & 15) | (quant(pair + 4, r, i) & 15) << 4) << i * 8;
+        words[(pair * 32 + lane) * 4 + r] = w;
+        if (packed<TYPE>::five && r == 0) {
+            w = 0;
+            for (int k = 0; k < 4; k++)
+                for (int i = 0; i < 4; i++)
+                    w |= (quant(pair, k, i) >> 4 << k | quant(pair + 4, k, i) >> 4 << (4 + k))
+                         << i * 8;
+            high[lane * 4 + pair] = w;
+        }
     }
 }
 
@@ -245,10 +255,12 @@ __global__ void unpack(T *out, const uint8_t *tiles, uint32_t column_tiles, uint
     const uint8_t *tile =
         tiles + ((size_t)blockIdx.y * column_tiles + blockIdx.x) * packed<TYPE>::tile;
     const int lane = threadIdx.x % 32, chunk = threadIdx.x / 32;
+    uint32_t bytes[4];
+    packed_bytes<TYPE>(bytes, tile, lane, chunk);
 #pragma unroll
     for (int upper = 0; upper < 2; upper++) {
         float w[8];
-        packed_weights<TYPE>(w, tile, lane, chunk, upper);
+        packed_weights<TYPE>(w, bytes, tile, lane, chunk, upper);
         size_t row = (size_t)blockIdx.y * 16 + lane / 4 + 8 * upper;
         T *at = out + row * padded + blockIdx.x * 256 + chunk * 32 + lane % 4 * 4;
         if constexpr (sizeof(T) == 2) {
@@ -288,8 +300,11 @@ __global__ void embed_packed(float *x, uint32_t x_stride, const uint8_t *tiles,
     for (uint32_t k = threadIdx.x; k / 4 * 32 < columns; k += blockDim.x) {
         const uint8_t *tile =
             tiles + ((size_t)(row / 16) * column_tiles + k / 32) * packed<TYPE>::tile;
+        const int lane = (int)(row % 8 * 4 + k % 4), chunk = (int)(k % 32 / 4);
+        uint32_t bytes[4];
         float w[8];
-        packed_weights<TYPE>(w, tile, (int)(row % 8 * 4 + k % 4), (int)(k % 32 / 4), row % 16 >= 8);
+        packed_bytes<TYPE>(bytes, tile, lane, chunk);
+        packed_weights<TYPE>(w, bytes, tile, lane, chunk, row % 16 >= 8);
         for (int i = 0; i < 8; i++) {
             uint32_t column = k / 4 * 32 + (uint32_t)packed_column((int)(k % 4), i);
             if (column < columns)
