@@ -90,37 +90,47 @@ __device__ __forceinline__ void slice(float *acc, const token_run_state<LANES> &
     }
 }
 
+template <int TYPE> struct type_tag {
+    static constexpr int value = TYPE;
+};
+
+/* What `call` does for a type that is known when the kernel runs. */
+template <typename CALL> __device__ __forceinline__ void by_type(uint32_t type, CALL call)
+{
+    switch (type) {
+    case BLOCKS_Q4_0:
+        call(type_tag<BLOCKS_Q4_0>());
+        break;
+    case BLOCKS_Q5_0:
+        call(type_tag<BLOCKS_Q5_0>());
+        break;
+    case BLOCKS_Q5_1:
+        call(type_tag<BLOCKS_Q5_1>());
+        break;
+    case BLOCKS_Q8_0:
+        call(type_tag<BLOCKS_Q8_0>());
+        break;
+    case BLOCKS_Q4_K:
+        call(type_tag<BLOCKS_Q4_K>());
+        break;
+    case BLOCKS_Q5_K:
+        call(type_tag<BLOCKS_Q5_K>());
+        break;
+    case BLOCKS_Q6_K:
+        call(type_tag<BLOCKS_Q6_K>());
+        break;
+    default:
+        call(type_tag<FRAGMENT_PLAIN>());
+        break;
+    }
+}
+
 template <int LANES>
 __device__ __forceinline__ void slice_by_type(float *acc, const token_run_state<LANES> &c,
                                               uint32_t type, const round_share &r, uint32_t tile,
                                               uint32_t first, uint32_t slices)
 {
-    switch (type) {
-    case BLOCKS_Q4_0:
-        slice<BLOCKS_Q4_0>(acc, c, r, tile, first, slices);
-        break;
-    case BLOCKS_Q5_0:
-        slice<BLOCKS_Q5_0>(acc, c, r, tile, first, slices);
-        break;
-    case BLOCKS_Q5_1:
-        slice<BLOCKS_Q5_1>(acc, c, r, tile, first, slices);
-        break;
-    case BLOCKS_Q8_0:
-        slice<BLOCKS_Q8_0>(acc, c, r, tile, first, slices);
-        break;
-    case BLOCKS_Q4_K:
-        slice<BLOCKS_Q4_K>(acc, c, r, tile, first, slices);
-        break;
-    case BLOCKS_Q5_K:
-        slice<BLOCKS_Q5_K>(acc, c, r, tile, first, slices);
-        break;
-    case BLOCKS_Q6_K:
-        slice<BLOCKS_Q6_K>(acc, c, r, tile, first, slices);
-        break;
-    default:
-        slice<FRAGMENT_PLAIN>(acc, c, r, tile, first, slices);
-        break;
-    }
+    by_type(type, [&](auto tag) { slice<decltype(tag)::value>(acc, c, r, tile, first, slices); });
 }
 
 /* Where a thread's acc[i] belongs: lane n and row of the tile. */
@@ -131,11 +141,11 @@ __device__ __forceinline__ void place_of(uint32_t i, bool plain, uint32_t &n, ui
     row = g + (plain ? i / 2 : i) % 2 * 8;
 }
 
-/* One lane: every warp's sums [WARPS][16] to shared memory. */
-__device__ __forceinline__ void put_parts(float *parts, const float acc[sums_of(ONE)], bool plain)
+/* One lane: a slice's sums [16] to shared memory. */
+__device__ __forceinline__ void put_parts(float *to, const float acc[sums_of(ONE)], bool plain)
 {
     const uint32_t lane = threadIdx.x % 32, t = lane % 4;
-    float *to = parts + threadIdx.x / 32 * 16 + lane / 4;
+    to += lane / 4;
     if (plain ? t == 0 : t < 2)
         to[plain ? 0 : t * 8] = acc[0];
     if (plain && t == 0)
@@ -278,7 +288,8 @@ __device__ __forceinline__ void finish_dt(token_run_state<LANES> &c, const resul
                                 c.w.z + (size_t)n * c.w.inner_stride + d);
                 stash_wait();
             }
-            scan_take(numbers, z, c.stash, d, c.s);
+            scan_take(numbers, c.stash, c.s);
+            scan_take_made(numbers.x, z, c.stash, d);
             const float delta = math_softplus(__fadd_rn(p.sum(r, n), numbers.bias));
             sum = scan_step(numbers, h, c.shared.bc[n], delta, __fmul_rn(delta, numbers.x), d,
                             quarter, c.late, c.s);

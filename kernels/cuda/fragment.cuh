@@ -456,6 +456,18 @@ template <int TYPE> struct fragment {
         return __fmaf_rn(scale_of(for_b), other, __fmaf_rn(scale_of(for_a), sum, acc));
     }
 
+    /* The same apart. */
+    __device__ static __forceinline__ void both(float &for_one, float &for_other, const fragment a,
+                                                const uint8_t *for_a, const fragment b,
+                                                const uint8_t *for_b)
+    {
+        const bool second = threadIdx.x % 4 >= 2;
+        const float sum = product<2>(a, b, second ? for_b : for_a, {for_a, for_b});
+        const float other = __shfl_xor_sync(0xFFFFFFFFu, sum, 2);
+        for_one = __fmaf_rn(scale_of(for_a), sum, 0.0f);
+        for_other = __fmaf_rn(scale_of(for_b), other, 0.0f);
+    }
+
     __device__ static __forceinline__ float scale_of(const uint8_t *record)
     {
         return *(const float *)(record + RECORD_SCALE);

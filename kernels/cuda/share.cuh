@@ -23,6 +23,7 @@ enum stage {
 
 enum {
     ONE = 1,    /* lane, for which products use the tensor cores' columns otherwise */
+    ASIDE = 96, /* threads of one lane's kernel that stand aside */
     FEW = 8,    /* lanes whose activations a block keeps */
     PIECES = 3, /* of 256 columns of all lanes */
     PIECE = TOKEN_LANES * RECORD,
@@ -56,9 +57,10 @@ struct product_shape {
 
 struct token_work {
     float *x, *z, *part, *bc, *logits;
-    uint8_t *u, *xc, *dt, *y, *integers;                   /* records [units][TOKEN_LANES] */
-    uint32_t *barrier;                                     /* arrivals; blocks that are done */
-    uint32_t embedding_stride, inner_stride, mixer_stride; /* floats */
+    uint8_t *u, *xc, *dt, *y, *integers; /* records [units][TOKEN_LANES] */
+    uint32_t *barrier;                   /* arrivals; blocks that are done */
+    uint64_t *flagged_x, *flagged_xc, *flagged_parts, *flagged_y; /* of one lane (flagged.cuh) */
+    uint32_t embedding_stride, inner_stride, mixer_stride;        /* floats */
 
     struct product_shape shapes[STAGES];
 };
@@ -66,6 +68,7 @@ struct token_work {
 /* Where things lie in a block's shared memory. */
 struct token_places {
     uint32_t activations, pitch, x_records, parts, stash, matrices, ring;
+    uint32_t dt_records, aside, own, plan; /* of one lane (one.cuh) */
     uint32_t slots, slot_bytes, inverse, plain_shift, ahead, bytes;
 };
 
@@ -85,7 +88,8 @@ template <int LANES> struct token_shared {
     float bc[LANES][32];
     float scratch[2][WARPS];
     struct block_share shares[STAGES];
-    struct token_layer layers[2]; /* this one and the next */
+    static constexpr uint32_t LAYERS = LANES == ONE ? 4 : 2; /* this one and those to come */
+    struct token_layer layers[LAYERS];
     float *states[LANES];
 };
 

@@ -28,14 +28,24 @@ __device__ __forceinline__ float block_sum(float x, float *scratch)
     return x;
 }
 
-/* A thread's eight columns of a record, as BF16. */
-__device__ __forceinline__ void put_row(uint8_t *record, const float x[8])
+/* A warp's record, from a thread's eight columns as BF16. */
+__device__ __forceinline__ void put_record(uint8_t *record, uint4 values, bool integers)
 {
-    __nv_bfloat162 pair[4];
+    if (integers)
+        record_integers(record, values);
+    else
+        ((uint4 *)record)[threadIdx.x % 32] = values;
+}
+
+__device__ __forceinline__ void put_row(uint8_t *record, const float x[8], bool integers)
+{
+    uint32_t pair[4];
 #pragma unroll
-    for (int i = 0; i < 4; i++)
-        pair[i] = __floats2bfloat162_rn(x[2 * i], x[2 * i + 1]);
-    ((uint4 *)record)[threadIdx.x % 32] = *(const uint4 *)pair;
+    for (int i = 0; i < 4; i++) {
+        const __nv_bfloat162 both = __floats2bfloat162_rn(x[2 * i], x[2 * i + 1]);
+        pair[i] = *(const uint32_t *)&both;
+    }
+    put_record(record, make_uint4(pair[0], pair[1], pair[2], pair[3]), integers);
 }
 
 /* --- norm -------------------------------------------------------------------------------- */
@@ -52,32 +62,43 @@ __device__ __forceinline__ void load_eight(float out[8], const float *x, uint32_
     out[4] = b.x, out[5] = b.y, out[6] = b.z, out[7] = b.w;
 }
 
+/* N times eight, `stride` apart, of what a barrier has made sure of. */
+struct plain_source {
+    const float *x;
+
+    template <int N>
+    __device__ __forceinline__ void load(float out[N][8], uint32_t at, uint32_t stride,
+                                         uint32_t size) const
+    {
+#pragma unroll
+        for (int k = 0; k < N; k++)
+            load_eight(out[k], x, at + k * stride, size);
+    }
+};
+
 /* records [units], `pitch` bytes apart, = x normalized and weighted, by all computing threads. What
  * they hold of it is on its way at once: here counts how often memory is waited for. */
-__device__ __forceinline__ void normalize(uint8_t *records, uint32_t pitch, const float *x,
+template <typename SOURCE>
+__device__ __forceinline__ void normalize(uint8_t *records, uint32_t pitch, const SOURCE &x,
                                           const float *weight, float epsilon, uint32_t size,
-                                          uint32_t units, float *scratch)
+                                          uint32_t units, float *scratch, bool integers)
 {
     enum { HELD = 2 };
     const uint32_t first = threadIdx.x * 8, stride = THREADS * 8;
     float value[HELD][8], scaled[HELD][8], sum = 0;
-#pragma unroll
-    for (int k = 0; k < HELD; k++)
-        load_eight(value[k], x, first + k * stride, size);
-#pragma unroll
-    for (int k = 0; k < HELD; k++)
-        load_eight(scaled[k], weight, first + k * stride, size);
+    plain_source{weight}.load<HELD>(scaled, first, stride, size);
+    x.template load<HELD>(value, first, stride, size);
 #pragma unroll
     for (int k = 0; k < HELD; k++)
 #pragma unroll
         for (int i = 0; i < 8; i++)
             sum = __fmaf_rn(value[k][i], value[k][i], sum);
     for (uint32_t at = first + HELD * stride; at < size; at += stride) {
-        float more[8];
-        load_eight(more, x, at, size);
+        float more[1][8];
+        x.template load<1>(more, at, stride, size);
 #pragma unroll
         for (int i = 0; i < 8; i++)
-            sum = __fmaf_rn(more[i], more[i], sum);
+            sum = __fmaf_rn(more[0][i], more[0][i], sum);
     }
     sum = block_sum(sum, scratch);
     const float scale =
@@ -87,20 +108,55 @@ __device__ __forceinline__ void normalize(uint8_t *records, uint32_t pitch, cons
 #pragma unroll
         for (int i = 0; i < 8; i++)
             v[i] = __fmul_rn(__fmul_rn(v[i], scale), w[i]);
-        put_row(records + (size_t)unit * pitch, v);
+        put_row(records + (size_t)unit * pitch, v, integers);
     };
 #pragma unroll
     for (int k = 0; k < HELD; k++)
         if (warp + k * WARPS < units)
             put(warp + k * WARPS, value[k], scaled[k]);
     for (uint32_t unit = warp + HELD * WARPS; unit < units; unit += WARPS) {
-        load_eight(value[0], x, unit * 256 + threadIdx.x % 32 * 8, size);
+        x.template load<1>(value, unit * 256 + threadIdx.x % 32 * 8, stride, size);
         load_eight(scaled[0], weight, unit * 256 + threadIdx.x % 32 * 8, size);
         put(unit, value[0], scaled[0]);
     }
 }
 
 /* --- dt, B and C --------------------------------------------------------------------------- */
+
+/* dt's records and bc from the sums, by `warps` of which this is number `warp`. Every one takes
+ * the norm that it needs: dt's for the records, the last two B and C. */
+__device__ __forceinline__ void mix_norms(uint8_t *records, uint32_t pitch, float *bc,
+                                          const float *values, const struct device_layer_shape &s,
+                                          uint32_t units, bool integers, uint32_t warp,
+                                          uint32_t warps)
+{
+    const uint32_t lane = threadIdx.x % 32;
+    const uint32_t which = warp < warps - 2 ? 0 : warp - (warps - 3);
+    const uint32_t from = which == 0 ? 0 : s.rank + (which - 1) * s.states;
+    const uint32_t size = which == 0 ? s.rank : s.states;
+    float sum = 0, scale = 1.0f;
+#pragma unroll 8
+    for (uint32_t i = lane; i < size; i += 32)
+        sum = __fmaf_rn(values[from + i], values[from + i], sum);
+    sum = math_warp_sum(sum);
+    if (s.mixer_norm)
+        scale =
+            __fdiv_rn(1.0f, __fsqrt_rn(__fadd_rn(__fdiv_rn(sum, (float)size), s.mixer_epsilon)));
+    if (which == 0) {
+        for (uint32_t unit = warp; unit < units; unit += warps - 2) {
+            float x[8];
+#pragma unroll
+            for (int i = 0; i < 8; i++) {
+                uint32_t at = unit * 256 + lane * 8 + i;
+                x[i] = at < s.rank ? __fmul_rn(values[at], scale) : 0.0f;
+            }
+            put_row(records + (size_t)unit * pitch, x, integers);
+        }
+    } else {
+        for (uint32_t i = lane; i < s.states; i += 32)
+            bc[(which - 1) * s.states + i] = __fmul_rn(values[from + i], scale);
+    }
+}
 
 /* dt's records and bc of one lane from the parts of `x`, by all computing threads. */
 __device__ __forceinline__ void mix(uint8_t *records, uint32_t pitch, float *bc, const float *part,
@@ -130,32 +186,7 @@ __device__ __forceinline__ void mix(uint8_t *records, uint32_t pitch, float *bc,
         values[j] = j == i ? sum[0] : sum[1];
     }
     block_wait();
-    /* Every warp takes the norm that it needs: dt's for the records, the last two B and C. */
-    const uint32_t warp = threadIdx.x / 32, lane = threadIdx.x % 32;
-    const uint32_t which = warp < WARPS - 2 ? 0 : warp - (WARPS - 3);
-    const uint32_t from = which == 0 ? 0 : s.rank + (which - 1) * s.states;
-    const uint32_t size = which == 0 ? s.rank : s.states;
-    float sum = 0, scale = 1.0f;
-    for (uint32_t i = lane; i < size; i += 32)
-        sum = __fmaf_rn(values[from + i], values[from + i], sum);
-    sum = math_warp_sum(sum);
-    if (s.mixer_norm)
-        scale =
-            __fdiv_rn(1.0f, __fsqrt_rn(__fadd_rn(__fdiv_rn(sum, (float)size), s.mixer_epsilon)));
-    if (which == 0) {
-        for (uint32_t unit = warp; unit < units; unit += WARPS - 2) {
-            float x[8];
-#pragma unroll
-            for (int i = 0; i < 8; i++) {
-                uint32_t at = unit * 256 + lane * 8 + i;
-                x[i] = at < s.rank ? __fmul_rn(values[at], scale) : 0.0f;
-            }
-            put_row(records + (size_t)unit * pitch, x);
-        }
-    } else {
-        for (uint32_t i = lane; i < s.states; i += 32)
-            bc[(which - 1) * s.states + i] = __fmul_rn(values[from + i], scale);
-    }
+    mix_norms(records, pitch, bc, values, s, units, false, threadIdx.x / 32, WARPS);
 }
 
 /* --- a thread's own numbers, ahead of time --------------------------------------------------- */
@@ -317,7 +348,7 @@ __device__ __forceinline__ void scan_load(scan_numbers &c, const float *h,
     c.skip = __ldg(layer.skip + d);
 }
 
-__device__ __forceinline__ void scan_take(scan_numbers &c, float &z, const stash &stash, uint32_t d,
+__device__ __forceinline__ void scan_take(scan_numbers &c, const stash &stash,
                                           const struct device_layer_shape &s)
 {
 #pragma unroll
@@ -327,8 +358,12 @@ __device__ __forceinline__ void scan_take(scan_numbers &c, float &z, const stash
     }
     c.bias = stash.get(STASH_SCAN_BIAS);
     c.skip = stash.get(STASH_SCAN_SKIP);
+}
+
+__device__ __forceinline__ void scan_take_made(float &x, float &z, const stash &stash, uint32_t d)
+{
     const uint32_t pair = __float_as_uint(stash.get(STASH_SCAN_XC));
-    c.x = __uint_as_float(d % 2 ? pair & 0xFFFF0000u : pair << 16);
+    x = __uint_as_float(d % 2 ? pair & 0xFFFF0000u : pair << 16);
     z = stash.get(STASH_SCAN_Z);
 }
 

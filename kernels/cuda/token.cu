@@ -1,4 +1,5 @@
-/* token.cu: a generated token as one kernel that stays on all multiprocessors.
+/* token.cu: a generated token as one kernel that stays on all multiprocessors: for one lane
+ * (one.cuh says what is different there), for few, and for many.
  *
  * A token reads every weight once, so that memory's bandwidth is the floor and everything
  * else has to hide behind it. One block sits on each multiprocessor for the whole token. A
@@ -25,9 +26,9 @@
  * A tile's 256 columns are one warp's, in order; `slices` warps share a tile, columns dealt
  * out in turn, and their sums are added in order. So the order of a sum depends on the
  * shape and on the number of blocks, never on lanes. */
-#include "kernels/cuda/finish.cuh"
 #include "kernels/cuda/grid.cuh"
 #include "kernels/cuda/lanes.h"
+#include "kernels/cuda/layout.cuh"
 
 #include <cstdio>
 #include <cstdlib>
@@ -110,8 +111,9 @@ __device__ __forceinline__ void prepare(const token_run_state<LANES> &c, uint32_
         const float *weight = stage == STAGE_IN ? c.layer->norm : c.model.output_norm;
         for (uint32_t n = many ? blockIdx.x : 0; n < c.lanes; n += step) {
             uint8_t *to = many ? w.u + n * RECORD : c.activations + n * c.pitch;
-            normalize(to, many ? PIECE : RECORD, w.x + (size_t)n * w.embedding_stride, weight,
-                      c.model.epsilon, c.model.embedding, units, c.shared.scratch[n / step % 2]);
+            const plain_source x = {w.x + (size_t)n * w.embedding_stride};
+            normalize(to, many ? PIECE : RECORD, x, weight, c.model.epsilon, c.model.embedding,
+                      units, c.shared.scratch[n / step % 2], false);
         }
     } else if (stage == STAGE_DT) {
         const product_shape &x = w.shapes[STAGE_X];
@@ -194,10 +196,7 @@ __device__ __forceinline__ void product(token_run_state<LANES> &c, uint32_t stag
         } else {
             c.parity ^= 1;
             parts += c.parity * WARPS * 16 * c.lanes;
-            if constexpr (LANES == ONE)
-                put_parts(parts, acc, plain);
-            else
-                put_parts(parts, acc, plain, c.lanes);
+            put_parts(parts, acc, plain, c.lanes);
             block_wait();
         }
         const uint32_t rows = r.tiles * 16;
@@ -210,35 +209,6 @@ __device__ __forceinline__ void product(token_run_state<LANES> &c, uint32_t stag
             block_wait();
         }
     }
-}
-
-/* A layer's struct from memory, which would be waited for again and again. */
-template <int LANES>
-__device__ __forceinline__ void load_layer(token_shared<LANES> &shared,
-                                           const struct token_model &model, uint32_t index)
-{
-    const uint32_t i = threadIdx.x;
-    if (index < model.layer_count && i < sizeof(struct token_layer) / 4)
-        stash_copy((uint32_t *)&shared.layers[index % 2] + i,
-                   (const uint32_t *)&model.layers[index] + i);
-}
-
-/* Norms' weights are the same for all blocks: one line each to L2, before they are wanted. */
-template <int LANES>
-__device__ __forceinline__ void fetch_norm(const token_run_state<LANES> &c, uint32_t next)
-{
-    const float *weight =
-        next < c.model.layer_count ? c.shared.layers[next % 2].norm : c.model.output_norm;
-    for (uint32_t at = (threadIdx.x * gridDim.x + blockIdx.x) * 32; at < c.model.embedding;
-         at += THREADS * gridDim.x * 32)
-        asm volatile("prefetch.global.L2 [%0];" ::"l"(weight + at));
-}
-
-template <int LANES>
-__device__ __forceinline__ void enter_layer(token_run_state<LANES> &c, uint32_t index)
-{
-    c.layer = &c.shared.layers[index % 2];
-    c.s.layer_offset = (size_t)index * (c.s.states + c.s.taps - 1) * c.s.inner;
 }
 
 template <int LANES>
@@ -267,11 +237,11 @@ __device__ __forceinline__ void compute(token_run_state<LANES> &c, const shared_
         c.late.flush(c.s.inner);
         if (stage == STAGE_IN) {
             stash_for(c, STAGE_DT, false);
-            load_layer(c.shared, c.model, index + 1);
+            load_layer(c.shared, c.model, index + 1, threadIdx.x);
         } else if (stage == STAGE_GATE_REST) {
             block_wait(); /* for the gates, and the next layer's struct */
             stash_for(c, STAGE_DT, true);
-            fetch_norm(c, index + 1);
+            fetch_norm(c, index + 1, threadIdx.x, THREADS);
         } else if (stage == STAGE_DT) {
             stash_for(c, STAGE_OUT, false);
         } else if (stage == STAGE_OUT && index + 1 < c.model.layer_count) {
@@ -282,22 +252,6 @@ __device__ __forceinline__ void compute(token_run_state<LANES> &c, const shared_
 }
 
 /* --- the kernel --------------------------------------------------------------------------- */
-
-__device__ __forceinline__ void list_matrices(shared_matrix *to, const struct token_model &model)
-{
-    for (uint32_t i = threadIdx.x; i <= model.layer_count * 4; i += blockDim.x) {
-        const struct device_matrix *m = &model.output;
-        if (i < model.layer_count * 4) {
-            const struct token_layer *layer = &model.layers[i / 4];
-            m = i % 4 == 0   ? &layer->in
-                : i % 4 == 1 ? &layer->x
-                : i % 4 == 2 ? &layer->dt
-                             : &layer->out;
-        }
-        to[i].data = (const uint8_t *)m->data;
-        to[i].type = m->form == DEVICE_PACKED ? (uint32_t)m->type : (uint32_t)FRAGMENT_PLAIN;
-    }
-}
 
 template <int LANES> struct token_threads {
     static constexpr int value = THREADS + (LANES > FEW ? 96 : 64);
@@ -318,27 +272,7 @@ __global__ void __launch_bounds__(token_threads<LANES>::value, 1)
         memory + places.ring, shared.full,        shared.empty, {places.slots, places.inverse},
         places.slot_bytes,    places.plain_shift, places.ahead};
 
-    list_matrices(matrices, model);
-    load_layer(shared, model, 0);
-    stash_wait();
-    if (threadIdx.x < STAGES)
-        shared.shares[threadIdx.x] = share_of(w.shapes[threadIdx.x], threadIdx.x == STAGE_X);
-    for (uint32_t n = threadIdx.x; n < lanes; n += blockDim.x)
-        shared.states[n] = lane_table->states[n];
-    if (threadIdx.x == 0) {
-        for (uint32_t i = 0; i < FULLS; i++)
-            ring_init(&shared.full[i], 1);
-        for (uint32_t i = 0; i < places.slots; i++)
-            ring_init(&shared.empty[i], THREADS);
-        for (uint32_t i = 0; i < PIECE_FULLS; i++)
-            ring_init(&shared.piece_full[i], 1);
-        for (uint32_t i = 0; i < PIECES; i++)
-            ring_init(&shared.piece_empty[i], THREADS);
-        ring_init(&shared.go, THREADS);
-        ring_init(&shared.come, 1);
-        asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
-    }
-    __syncthreads();
+    enter_token(shared, matrices, model, w, places, lane_table, lanes);
     if (threadIdx.x / 32 == WARPS) {
         fetch_weights<LANES>(w, ring, matrices, shared.shares, steps);
     } else if (threadIdx.x / 32 == WARPS + 1) {
@@ -359,7 +293,7 @@ __global__ void __launch_bounds__(token_threads<LANES>::value, 1)
                                     {LANES <= FEW},
                                     places.pitch,
                                     places.x_records,
-                                    LANES == ONE ? 1 : lanes,
+                                    lanes,
                                     0,
                                     0,
                                     0,
@@ -370,207 +304,86 @@ __global__ void __launch_bounds__(token_threads<LANES>::value, 1)
 #endif
 }
 
+__global__ void __launch_bounds__(ONE_THREADS, 1)
+    one_kernel(const __grid_constant__ struct token_model model,
+               const __grid_constant__ token_work w, const __grid_constant__ token_places places,
+               const struct token_lanes *lane_table, uint32_t epoch)
+{
+#if __CUDA_ARCH__ >= 900
+    extern __shared__ __align__(128) uint8_t memory[];
+    token_shared<ONE> &shared = *(token_shared<ONE> *)memory;
+    shared_matrix *matrices = (shared_matrix *)(memory + places.matrices);
+    const uint32_t steps = model.layer_count * STAGES_OF_LAYER + 1;
+    const token_ring ring = {
+        memory + places.ring, shared.full,        shared.empty, {places.slots, places.inverse},
+        places.slot_bytes,    places.plain_shift, places.ahead};
+
+    enter_token(shared, matrices, model, w, places, lane_table, 1);
+    one_step *plan = (one_step *)(memory + places.plan);
+    one_plan(plan, w, shared.shares, matrices, places.plain_shift, steps);
+    __syncthreads();
+    float *own = (float *)(memory + places.own);
+    const uint32_t channels = w.shapes[STAGE_IN].each * 16;
+    one_state c = {{model,
+                    w,
+                    shared,
+                    ring,
+                    memory + places.activations,
+                    NULL,
+                    (float *)(memory + places.parts),
+                    {NULL},
+                    {false},
+                    RECORD,
+                    0,
+                    1,
+                    0,
+                    0,
+                    0,
+                    model.shape,
+                    NULL},
+                   memory + places.x_records,
+                   memory + places.dt_records,
+                   own,
+                   own + channels,
+                   own + 2 * channels,
+                   (float *)(memory + places.aside),
+                   (float *)(memory + places.stash),
+                   epoch};
+    if (threadIdx.x < THREADS)
+        one_compute(c, plan, steps);
+    else if (threadIdx.x < THREADS + ASIDE)
+        aside_run(c, plan, steps);
+    else
+        fetch_weights<ONE>(w, ring, matrices, shared.shares, steps);
+#endif
+}
+
 /* --- the host's side ---------------------------------------------------------------------- */
 
-struct token {
-    struct token_model model;
-    struct token_work work;
-    void *memory;
-    struct lanes *lanes; /* what runs many lanes, where it can */
-    int blocks, shared_bytes;
-    uint32_t slot_bytes[3]; /* with few lanes, with still fewer, with many */
+struct kernel {
+    const void *code;
+    int threads;
 };
 
-static uint32_t power_from(uint32_t value)
+static struct kernel kernel_for(const struct token *t, uint32_t lanes)
 {
-    uint32_t power = 1;
-    while (power < value)
-        power *= 2;
-    return power;
+    if (t->one && lanes == ONE)
+        return {(const void *)one_kernel, ONE_THREADS};
+    if (lanes <= FEW)
+        return {(const void *)token_kernel<FEW>, token_threads<FEW>::value};
+    return {(const void *)token_kernel<TOKEN_LANES>, token_threads<TOKEN_LANES>::value};
 }
 
-/* Warps that have no tile of their own share one, as far as its columns go. */
-static uint32_t slice_shift_of(uint32_t tiles, uint32_t units)
-{
-    uint32_t shift = 0;
-    while ((2u << shift) * power_from(tiles) <= WARPS && 1u << shift < units)
-        shift++;
-    return shift;
-}
-
-static struct product_shape shape_of(uint32_t outputs, uint32_t columns, uint32_t blocks)
-{
-    struct product_shape p = {};
-    p.outputs = outputs;
-    p.tiles = divided_up(outputs, 16);
-    p.units = p.cut = divided_up(columns, 256);
-    p.cuts = 1;
-    p.each = p.pitch = divided_up(p.tiles, blocks);
-    p.slice_shift[0] = p.slice_shift[1] = slice_shift_of(p.each < WARPS ? p.each : WARPS, p.units);
-    return p;
-}
-
-/* `in` makes channels and gates, in three pieces; in one where a tile has rows of both. A
- * block's gates are those of its channels. */
-static void shapes_of_in(struct product_shape shapes[STAGES], uint32_t inner, uint32_t columns,
-                         uint32_t blocks)
-{
-    struct product_shape p = shape_of(inner % 16 ? 2 * inner : inner, columns, blocks);
-    const uint32_t each = p.each, half = inner % 16 ? 0 : (each + 1) / 2;
-    p.outputs = 2 * inner;
-    shapes[STAGE_IN] = shapes[STAGE_GATE] = shapes[STAGE_GATE_REST] = p;
-    for (int i = 0; i < 2; i++) {
-        struct product_shape *gate = &shapes[i ? STAGE_GATE_REST : STAGE_GATE];
-        gate->base = p.tiles;
-        gate->each = inner % 16 ? 0 : i ? each - half : half;
-        gate->offset = i ? half : 0;
-        gate->slice_shift[0] = slice_shift_of(gate->each, p.units);
-    }
-    /* Plain weights keep memory busy from fewer warps. */
-    for (int i = STAGE_IN; i <= STAGE_GATE_REST; i++)
-        shapes[i].slice_shift[1] = 0;
-}
-
-/* `x` has few rows: all blocks get some of them, and some of the columns. */
-static struct product_shape shape_of_x(uint32_t outputs, uint32_t columns, uint32_t blocks)
-{
-    struct product_shape p = shape_of(outputs, columns, blocks);
-    p.cut = power_from(divided_up(p.units, p.tiles < blocks ? blocks / p.tiles : 1));
-    p.cuts = divided_up(p.units, p.cut);
-    p.each = p.pitch = divided_up(p.tiles * p.cuts, blocks);
-    p.slice_shift[0] = p.slice_shift[1] = slice_shift_of(1, p.cut);
-    return p;
-}
-
-static size_t lay_out(struct token *t, uint8_t *base)
-{
-    struct token_work *w = &t->work;
-    const struct token_model *m = &t->model;
-    const uint32_t blocks = (uint32_t)t->blocks, inner = m->shape.inner;
-    size_t used = 0;
-    auto take = [&](size_t bytes) {
-        uint8_t *at = base ? base + used : NULL;
-        used += (bytes + 255) / 256 * 256;
-        return (void *)at;
-    };
-    shapes_of_in(w->shapes, inner, m->embedding, blocks);
-    w->shapes[STAGE_X] = shape_of_x(m->shape.rank + 2 * m->shape.states, inner, blocks);
-    w->shapes[STAGE_DT] = shape_of(inner, m->shape.rank, blocks);
-    w->shapes[STAGE_OUT] = shape_of(m->embedding, inner, blocks);
-    w->shapes[STAGE_LOGITS] = shape_of(m->vocabulary, m->embedding, blocks);
-    const struct product_shape *x = &w->shapes[STAGE_X];
-    w->embedding_stride = device_round_up(m->embedding, 256);
-    w->inner_stride = device_round_up(inner, 256);
-    w->mixer_stride = device_round_up(m->shape.rank + 2 * m->shape.states, 16);
-    const size_t embedding = (size_t)w->embedding_stride / 256 * PIECE;
-    const size_t wide = (size_t)w->inner_stride / 256 * PIECE;
-    w->barrier = (uint32_t *)take(256);
-    w->x = (float *)take((size_t)TOKEN_LANES * w->embedding_stride * 4);
-    w->z = (float *)take((size_t)TOKEN_LANES * w->inner_stride * 4);
-    w->part = (float *)take((size_t)x->cuts * TOKEN_LANES * w->mixer_stride * 4);
-    w->bc = (float *)take((size_t)TOKEN_LANES * 32 * 4);
-    w->logits = (float *)take((size_t)TOKEN_LANES * m->vocabulary * 4);
-    w->u = (uint8_t *)take(embedding);
-    w->xc = (uint8_t *)take(wide);
-    w->dt = (uint8_t *)take((size_t)divided_up(m->shape.rank, 256) * PIECE);
-    w->y = (uint8_t *)take(wide);
-    w->integers = (uint8_t *)take(wide);
-    return used;
-}
-
-/* False when fewer than two slots are left for the ring. */
-static bool place(struct token_places *p, const struct token *t, uint32_t lanes)
-{
-    const bool few = lanes <= FEW;
-    const uint32_t room = (uint32_t)t->shared_bytes;
-    uint32_t used = few ? sizeof(token_shared<FEW>) : sizeof(token_shared<TOKEN_LANES>);
-    auto take = [&](size_t bytes) {
-        uint32_t at = device_round_up(used, 128);
-        used = at + (uint32_t)bytes;
-        return at;
-    };
-    uint32_t units = 0, values = t->work.mixer_stride * 4;
-    for (int i = 0; i < STAGES; i++)
-        if (t->work.shapes[i].cut > units)
-            units = t->work.shapes[i].cut;
-    /* `x`'s lie behind `in`'s. */
-    p->x_records = few ? t->work.shapes[STAGE_IN].units * RECORD : 0;
-    if (t->work.shapes[STAGE_IN].units + t->work.shapes[STAGE_X].cut > units)
-        units = t->work.shapes[STAGE_IN].units + t->work.shapes[STAGE_X].cut;
-    p->pitch = few ? units * RECORD + (units % 2 ? 0 : 64) : RECORD;
-    p->activations = take(few ? (size_t)lanes * p->pitch : (size_t)PIECES * PIECE);
-    if (few) {
-        size_t parts = (size_t)2 * WARPS * 16 * 4 * lanes;
-        p->parts = take(parts > values ? parts : values);
-    } else { /* while the pieces are not needed */
-        p->parts = p->activations;
-    }
-    p->stash = take(few ? STASH * STASH_EACH * 4 : 0);
-    p->matrices = take((t->model.layer_count * 4 + 1) * sizeof(struct shared_matrix));
-    p->ring = take(0);
-    const uint32_t left = p->ring < room ? room - p->ring : 0;
-    p->plain_shift = few && left / t->slot_bytes[1] >= 4 ? 2 : 1;
-    p->slot_bytes = t->slot_bytes[!few ? 2 : p->plain_shift - 1];
-    p->slots = left / p->slot_bytes;
-    if (p->slots > MOST_SLOTS)
-        p->slots = MOST_SLOTS;
-    p->ahead = divided_up(AHEAD, p->slot_bytes);
-    if (p->ahead < 2)
-        p->ahead = 2;
-    if (p->ahead > p->slots)
-        p->ahead = p->slots;
-    p->inverse = p->slots < 2 ? 0 : (uint32_t)(((1ull << 32) + p->slots - 1) / p->slots);
-    p->bytes = p->ring + p->slots * p->slot_bytes;
-    return p->slots >= 2 && (few || values <= PIECE);
-}
-
-static_assert(WARPS * 16 * SUMS_PITCH * 4 <= PIECE, "many lanes' sums lie in the first piece");
-
-template <int LANES> static uint32_t turn_bytes(const struct device_matrix *m, uint32_t plain_shift)
-{
-    const bool plain = m->form != DEVICE_PACKED;
-    const uint32_t bytes = tile_bytes_of(plain ? (uint32_t)FRAGMENT_PLAIN : (uint32_t)m->type);
-    const uint32_t shift = turn_shift<LANES>(plain, bytes, plain_shift);
-    return device_round_up(plain ? 16 * row_pitch(shift) : bytes << shift, 128);
-}
-
-static void make_room(struct token *t, const struct device_matrix *m)
-{
-    const uint32_t all[3] = {turn_bytes<FEW>(m, 1), turn_bytes<FEW>(m, 2),
-                             turn_bytes<TOKEN_LANES>(m, 0)};
-    for (int i = 0; i < 3; i++)
-        if (all[i] > t->slot_bytes[i])
-            t->slot_bytes[i] = all[i];
-}
-
-/* Slots as large as the largest turn of the model's matrices. */
-static bool size_slots(struct token *t)
-{
-    const size_t bytes = t->model.layer_count * sizeof(struct token_layer);
-    struct token_layer *layers = (struct token_layer *)malloc(bytes);
-    bool ok =
-        layers && cudaMemcpy(layers, t->model.layers, bytes, cudaMemcpyDeviceToHost) == cudaSuccess;
-    make_room(t, &t->model.output);
-    for (uint32_t i = 0; ok && i < t->model.layer_count; i++) {
-        make_room(t, &layers[i].in);
-        make_room(t, &layers[i].x);
-        make_room(t, &layers[i].dt);
-        make_room(t, &layers[i].out);
-    }
-
-    free(layers);
-    return ok;
-}
-
-template <int LANES> static bool fits(const struct token *t)
+static bool fits(const struct token *t, uint32_t lanes)
 {
     struct token_places p;
+    struct kernel k = kernel_for(t, lanes);
     int blocks = 0;
-    return place(&p, t, LANES) &&
-           cudaFuncSetAttribute(token_kernel<LANES>, cudaFuncAttributeMaxDynamicSharedMemorySize,
+    return place(&p, t, lanes) &&
+           cudaFuncSetAttribute(k.code, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                 t->shared_bytes) == cudaSuccess &&
-           cudaOccupancyMaxActiveBlocksPerMultiprocessor(
-               &blocks, token_kernel<LANES>, token_threads<LANES>::value, p.bytes) == cudaSuccess &&
+           cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, k.code, k.threads, p.bytes) ==
+               cudaSuccess &&
            blocks >= 1;
 }
 
@@ -633,7 +446,7 @@ struct token *token_new(const struct token_model *model, char why[256])
     } else {
         size_t bytes = lay_out(t, NULL);
         if (model->layer_count > MOST_LAYERS || model->shape.states > 16 || model->embedding % 8 ||
-            !size_slots(t) || !fits<ONE>(t) || !fits<FEW>(t) || !fits<TOKEN_LANES>(t)) {
+            !size_slots(t) || !fits(t, ONE) || !fits(t, FEW) || !fits(t, TOKEN_LANES)) {
             snprintf(why, 256, "the model does not fit the kernel");
         } else if (cudaMalloc(&t->memory, bytes) == cudaSuccess &&
                    cudaMemset(t->memory, 0, bytes) == cudaSuccess) {
@@ -665,18 +478,18 @@ cudaError_t token_run(struct token *t, const struct token_lanes *lanes, uint32_t
                       cudaStream_t stream)
 {
     struct token_places places;
-    const void *kernel = count == ONE   ? (const void *)token_kernel<ONE>
-                         : count <= FEW ? (const void *)token_kernel<FEW>
-                                        : (const void *)token_kernel<TOKEN_LANES>;
-    const int threads =
-        count <= FEW ? token_threads<FEW>::value : token_threads<TOKEN_LANES>::value;
+    const struct kernel kernel = kernel_for(t, count);
     if (!place(&places, t, count))
         return cudaErrorInvalidValue;
     device_embed(t->work.x, t->work.embedding_stride, &t->model.embedding_matrix, lanes->tokens,
                  count, stream);
     if (count >= LANES_LEAST && t->lanes)
         return lanes_run(t->lanes, lanes, count, stream);
-    void *arguments[] = {&t->model, &t->work, &places, &lanes, &count};
-    return cudaLaunchCooperativeKernel(kernel, dim3((uint32_t)t->blocks), dim3((uint32_t)threads),
-                                       arguments, places.bytes, stream);
+    uint32_t last = count == ONE ? t->epoch : count;
+    void *arguments[] = {&t->model, &t->work, &places, &lanes, &last};
+    if (count == ONE)
+        t->epoch += t->model.layer_count;
+    return cudaLaunchCooperativeKernel(kernel.code, dim3((uint32_t)t->blocks),
+                                       dim3((uint32_t)kernel.threads), arguments, places.bytes,
+                                       stream);
 }
