@@ -422,9 +422,9 @@ static const struct stored {
     const char *tag;
     const char *hashes[TINY_MODEL_KINDS];
 } stored[] = {
-    {"cuda/H200.1/lt130100",
-     {"3cbe51cd5ea49cf7d144102410e801f0", "655783d729c35c76800802200e0580f8"}},
-    {"cuda/H200.1/own0", {"3cbe51cd5ea49cf7d144102410e801f0", "655783d729c35c76800802200e0580f8"}},
+    {"cuda/H200.3/lt130100",
+     {"d8bbd7d8463fe3106bf3757a35832b4d", "ec47c33825631451a13b431d139dfa6d"}},
+    {"cuda/H200.3/own0", {"d8bbd7d8463fe3106bf3757a35832b4d", "ec47c33825631451a13b431d139dfa6d"}},
 };
 
 static void hash_model(const char *path, char tag[FORWARD_TAG_SIZE], char hex[HASH_HEX_SIZE])
