@@ -14,6 +14,7 @@ enum {
     CHANNEL_BLOCK = 128,           /* channels of one work item in the scan, or more so that */
     SCAN_ITEM = 384,               /* so many channels of a token are worth handing out */
     CONV_ITEM = 4096,
+    LARGE_SHARE = 2048, /* channels of a thread */
     MOST_OUTPUTS = 256, /* outputs of one work item, and what they are a multiple of: */
     PANEL_OUTPUTS = 32, /* full panels in prefill; in decode */
     LINE_OUTPUTS = 16,  /* a cache line, so that no two threads write one */
@@ -381,12 +382,19 @@ static void scan_item(void *context, size_t item, unsigned worker)
     f->kernels->scan(&scan);
 }
 
-/* An item is at least `least` channels of a token. */
+/* An item is at least `least` channels of a token. Single tokens' items are equal shares, one
+ * for each thread, or two where they are large: of a state's rows, which lie far apart, long
+ * stretches are read faster than short ones. */
 static bool over_time(struct forward *f, pool_work *work, size_t least)
 {
-    size_t tokens = f->rows / f->segment_count;
+    const size_t tokens = f->rows / f->segment_count, inner = f->model->shape.inner;
     f->channel_block = larger(CHANNEL_BLOCK, padded(least / tokens));
-    size_t blocks = divide_up(f->model->shape.inner, f->channel_block);
+    if (tokens == 1) {
+        size_t share = divide_up(f->segment_count * inner, pool_threads(f->pool));
+        share = larger(f->channel_block, share < LARGE_SHARE ? share : share / 2);
+        f->channel_block = divide_up(divide_up(inner, divide_up(inner, share)), 16) * 16;
+    }
+    size_t blocks = divide_up(inner, f->channel_block);
     return pool_run(f->pool, work, f, f->segment_count * blocks);
 }
 
