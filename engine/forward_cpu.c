@@ -15,6 +15,7 @@ enum {
     SCAN_ITEM = 384,               /* so many channels of a token are worth handing out */
     CONV_ITEM = 4096,
     LARGE_SHARE = 2048, /* channels of a thread */
+    PACK_ITEM = 2048,   /* numbers to round that are worth handing out */
     MOST_OUTPUTS = 256, /* outputs of one work item, and what they are a multiple of: */
     PANEL_OUTPUTS = 32, /* full panels in prefill; in decode */
     LINE_OUTPUTS = 16,  /* a cache line, so that no two threads write one */
@@ -83,6 +84,7 @@ struct forward {
     float *out;
     const float *in;
     size_t out_stride, in_stride, in_rows, outputs_per_item;
+    size_t pack_columns; /* of one work item when rows are rounded */
     bool add;
 };
 
@@ -199,13 +201,25 @@ static void tell_watcher(const struct forward *f, const struct matrix *matrix, c
 
 /* --- products ------------------------------------------------------------------ */
 
+/* Item number = rows x piece of the columns. */
 static void pack_item(void *context, size_t item, unsigned worker)
 {
     struct forward *f = context;
-    size_t first = item * KERNELS_PACK_ROWS, count = f->in_rows - first;
+    const size_t columns = f->matrix->columns, pieces = divide_up(columns, f->pack_columns);
+    const size_t first = item / pieces * KERNELS_PACK_ROWS, count = f->in_rows - first;
+    const size_t begin = item % pieces * f->pack_columns;
     (void)worker;
     f->kernels->pack(f->packed, f->matrix, f->decoding, f->in, f->in_stride, first,
-                     count < KERNELS_PACK_ROWS ? count : KERNELS_PACK_ROWS);
+                     count < KERNELS_PACK_ROWS ? count : KERNELS_PACK_ROWS, begin,
+                     columns - begin < f->pack_columns ? columns : begin + f->pack_columns);
+}
+
+/* A few rows' columns are shared among the threads where that is worth waking them. */
+static size_t pack_columns(const struct forward *f, size_t columns, size_t rows)
+{
+    const size_t threads = pool_threads(f->pool), items = larger(rows * columns / PACK_ITEM, 1);
+    const size_t pieces = rows > KERNELS_PACK_ROWS ? 1 : items < threads ? items : threads;
+    return divide_up(divide_up(columns, pieces), KERNELS_PACK_COLUMNS) * KERNELS_PACK_COLUMNS;
 }
 
 /* Sets the product's input: `rows` rows of `in`, rounded once where the level does that. */
@@ -218,7 +232,9 @@ static bool prepare_input(struct forward *f, const struct matrix *matrix, const 
     f->in_rows = rows;
     if (!f->kernels->pack || !f->kernels->packs(matrix, f->decoding))
         return true;
-    if (!pool_run(f->pool, pack_item, f, divide_up(rows, KERNELS_PACK_ROWS)))
+    f->pack_columns = pack_columns(f, matrix->columns, rows);
+    if (!pool_run(f->pool, pack_item, f,
+                  divide_up(rows, KERNELS_PACK_ROWS) * divide_up(matrix->columns, f->pack_columns)))
         return false;
     f->in = f->packed;
     return true;

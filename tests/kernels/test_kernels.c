@@ -190,9 +190,16 @@ static const float *prepared(struct product *p, const struct kernels *kernels, b
     if (!kernels->packs || !kernels->packs(&p->matrix, decode))
         return x;
     memset(p->packed, 0x7F, (p->rows + KERNELS_PACK_ROWS) * p->x_stride * sizeof *p->packed);
+    /* in two pieces, the last one first */
+    const size_t columns = p->matrix.columns;
+    const size_t cut = (columns / 2 + first) / KERNELS_PACK_COLUMNS * KERNELS_PACK_COLUMNS;
+    const size_t cuts[] = {cut < columns ? cut : 0, columns};
     for (size_t r = 0; r < rows; r += KERNELS_PACK_ROWS)
-        kernels->pack(p->packed, &p->matrix, decode, x, p->x_stride, r,
-                      rows - r < KERNELS_PACK_ROWS ? rows - r : KERNELS_PACK_ROWS);
+        for (size_t i = 2; i-- > 0;)
+            if (i || cuts[0])
+                kernels->pack(p->packed, &p->matrix, decode, x, p->x_stride, r,
+                              rows - r < KERNELS_PACK_ROWS ? rows - r : KERNELS_PACK_ROWS,
+                              i ? cuts[0] : 0, cuts[i]);
     return p->packed;
 }
 
