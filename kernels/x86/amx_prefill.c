@@ -12,24 +12,14 @@
  * which all outputs of the panel share. Meanwhile the next 32 rows of activations are
  * fetched into the second, and the next tiles of y into the first. Where the columns exceed a
  * panel, sums are stored and taken up again. A sum runs over the columns in order, whatever rows
- * and outputs are beside it.
- *
- * A short pass does little but decode: its panels are so small that they stay in the
- * first-level cache. */
+ * and outputs are beside it. */
 #include "kernels/x86/amx.h"
 #include "kernels/x86/amx_tiles.h"
 #include "kernels/x86/bf16.h"
 
 #include <string.h>
 
-enum {
-    SIDE = 16,
-    ROW_BYTES = 64,
-    TILE_FLOATS = SIDE * SIDE,
-    FEW_ROWS = 64, /* so many take less time than decoding the weights for them, */
-    FEW_OUTPUTS = 64,
-    FEW_COLUMNS = 256 /* in a panel that does not leave the first-level cache */
-};
+enum { SIDE = 16, ROW_BYTES = 64, TILE_FLOATS = SIDE * SIDE };
 
 /* Where four tiles of sums lie: in y, or one after the other. */
 struct sums {
@@ -189,13 +179,11 @@ void amx_prefill_matmul(float *y, size_t y_stride, const struct matrix *w, size_
     uint16_t *panel = (void *)scratch, *work = panel + BF16_OUTPUTS * BF16_COLUMNS;
     const uint16_t *packed = (const void *)x;
     (void)x_stride;
-    const size_t most_outputs = rows > FEW_ROWS ? BF16_OUTPUTS : FEW_OUTPUTS;
-    const size_t most_columns = rows > FEW_ROWS ? BF16_COLUMNS : FEW_COLUMNS;
     amx_configure(ROW_BYTES, SIDE, ROW_BYTES);
-    for (size_t j = first; j < first + count; j += most_outputs) {
-        size_t outputs = first + count - j < most_outputs ? first + count - j : most_outputs;
-        for (size_t k = 0; k < w->columns; k += most_columns) {
-            size_t columns = w->columns - k < most_columns ? w->columns - k : most_columns;
+    for (size_t j = first; j < first + count; j += BF16_OUTPUTS) {
+        size_t outputs = first + count - j < BF16_OUTPUTS ? first + count - j : BF16_OUTPUTS;
+        for (size_t k = 0; k < w->columns; k += BF16_COLUMNS) {
+            size_t columns = w->columns - k < BF16_COLUMNS ? w->columns - k : BF16_COLUMNS;
             size_t steps = bf16_steps(columns);
             const struct corner all = {y + j, y_stride, rows, outputs, (void *)(work + BF16_WORK)};
             bf16_panel(panel, steps, work, w, j, outputs, k, k + columns);
