@@ -21,7 +21,9 @@ AVX512_INLINE __m512i round_pair(__m512 w0, __m512 w1)
     return (__m512i)_mm512_cvtne2ps_pbh(w1, w0);
 }
 
-void bf16_pack(uint16_t *tiles, const float *x, size_t x_stride, size_t count, size_t columns)
+/* whole: columns % 32 == 0 */
+AVX512_INLINE void pack(const bool whole, uint16_t *tiles, const float *x, size_t x_stride,
+                        size_t count, size_t columns)
 {
     for (size_t k = 0; k < columns; k += BF16_TILE_COLUMNS, tiles += BF16_TILE) {
         __mmask16 low = avx512_first(columns - k);
@@ -29,11 +31,19 @@ void bf16_pack(uint16_t *tiles, const float *x, size_t x_stride, size_t count, s
         for (size_t r = 0; r < 16; r++) {
             __m512i pair = _mm512_setzero_si512();
             if (r < count)
-                pair = round_pair(_mm512_maskz_loadu_ps(low, x + r * x_stride + k),
-                                  _mm512_maskz_loadu_ps(high, x + r * x_stride + k + 16));
+                pair = round_pair(avx512_load(whole, low, x + r * x_stride + k),
+                                  avx512_load(whole, high, x + r * x_stride + k + 16));
             _mm512_storeu_si512(tiles + r * BF16_TILE_COLUMNS, pair);
         }
     }
+}
+
+void bf16_pack(uint16_t *tiles, const float *x, size_t x_stride, size_t count, size_t columns)
+{
+    if (columns % BF16_TILE_COLUMNS == 0)
+        pack(true, tiles, x, x_stride, count, columns);
+    else
+        pack(false, tiles, x, x_stride, count, columns);
 }
 
 /* --- decoding ------------------------------------------------------------------ */
