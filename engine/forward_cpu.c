@@ -11,9 +11,10 @@
 enum {
     MAX_ROWS = KERNELS_PASS_ROWS,
     ROW_BLOCK = KERNELS_PACK_ROWS, /* rows of one work item where rows are independent */
-    CHANNEL_BLOCK = 128,           /* channels of one work item in the scan, or more so that */
+    CHANNEL_BLOCK = 128,           /* channels of one work item over time, or more so that */
     SCAN_ITEM = 384,               /* so many channels of a token are worth handing out */
     CONV_ITEM = 4096,
+    CONV_BLOCK = 512,   /* rows that are read in longer stretches than the scan's */
     LARGE_SHARE = 2048, /* channels of a thread */
     PACK_ITEM = 2048,   /* numbers to round that are worth handing out */
     MOST_OUTPUTS = 256, /* outputs of one work item, and what they are a multiple of: */
@@ -398,15 +399,17 @@ static void scan_item(void *context, size_t item, unsigned worker)
     f->kernels->scan(&scan);
 }
 
-/* An item is at least `least` channels of a token. Single tokens' items are equal shares, one
- * for each thread, or two where they are large: of a state's rows, which lie far apart, long
- * stretches are read faster than short ones. */
-static bool over_time(struct forward *f, pool_work *work, size_t least)
+/* An item is at least `least` channels of a token; of many tokens `block` channels, or fewer so
+ * that each thread has two items. Single tokens' items are equal shares, one for each thread,
+ * or two where they are large: of a state's rows, which lie far apart, long stretches are read
+ * faster than short ones. */
+static bool over_time(struct forward *f, pool_work *work, size_t least, size_t block)
 {
     const size_t tokens = f->rows / f->segment_count, inner = f->model->shape.inner;
-    f->channel_block = larger(CHANNEL_BLOCK, padded(least / tokens));
+    size_t share = divide_up(f->segment_count * inner, pool_threads(f->pool));
+    block = share / 2 < block ? larger(share / 32 * 16, CHANNEL_BLOCK) : block;
+    f->channel_block = larger(block, padded(least / tokens));
     if (tokens == 1) {
-        size_t share = divide_up(f->segment_count * inner, pool_threads(f->pool));
         share = larger(f->channel_block, share < LARGE_SHARE ? share : share / 2);
         f->channel_block = divide_up(divide_up(inner, divide_up(inner, share)), 16) * 16;
     }
@@ -423,11 +426,11 @@ static bool run_layer(struct forward *f, size_t index)
     f->layer_index = index;
     return over_rows(f, norm_item) &&
            product(f, f->xz, f->wide, &layer->in, f->u, f->inner, false) &&
-           over_time(f, conv_item, CONV_ITEM) &&
+           over_time(f, conv_item, CONV_ITEM, CONV_BLOCK) &&
            product(f, f->dbc, f->mixer, &layer->x, f->xc, f->inner, false) &&
            (!f->model->shape.mixer_norm || over_rows(f, mixer_norm_item)) &&
            product(f, f->delta, f->inner, &layer->dt, f->dbc, f->mixer, false) &&
-           over_time(f, scan_item, SCAN_ITEM) &&
+           over_time(f, scan_item, SCAN_ITEM, CHANNEL_BLOCK) &&
            product(f, f->x, f->inner, &layer->out, f->xc, f->inner, true);
 }
 
