@@ -80,7 +80,8 @@ static struct product random_product(struct random *random, enum blocks_type typ
 {
     struct product p = {0};
     size_t columns = random_columns(random, type);
-    p.matrix = random_matrix(random, type, 1 + random_below(random, 100), columns);
+    size_t most = random_below(random, 16) ? 100 : 400; /* more than one panel */
+    p.matrix = random_matrix(random, type, 1 + random_below(random, most), columns);
     p.rows = 1 + random_below(random, 70);
     p.x_stride = (columns + 31 + random_below(random, 40)) / 16 * 16;
     p.y_stride = p.matrix.outputs + 1 + random_below(random, 20);
