@@ -12,9 +12,12 @@
 enum {
     MAX_ROWS = KERNELS_PASS_ROWS,
     ROW_BLOCK = KERNELS_PACK_ROWS, /* rows of one work item where rows are independent */
-    CHANNEL_BLOCK = 128,           /* channels of one work item in the scan, or more so that */
+    CHANNEL_BLOCK = 128,           /* channels of one work item over time, or more so that */
     SCAN_ITEM = 384,               /* so many channels of a token are worth handing out */
     CONV_ITEM = 4096,
+    CONV_BLOCK = 512,   /* rows that are read in longer stretches than the scan's */
+    LARGE_SHARE = 2048, /* channels of a thread */
+    PACK_ITEM = 2048,   /* numbers to round that are worth handing out */
     MOST_OUTPUTS = 256, /* outputs of one work item, and what they are a multiple of: */
     PANEL_OUTPUTS = 32, /* full panels in prefill; in decode */
     LINE_OUTPUTS = 16,  /* a cache line, so that no two threads write one */
@@ -83,6 +86,7 @@ struct forward {
     float *out;
     const float *in;
     size_t out_stride, in_stride, in_rows, outputs_per_item;
+    size_t pack_columns; /* of one work item when rows are rounded */
     bool add;
 };
 
@@ -198,13 +202,25 @@ static void tell_watcher(const struct forward *f, const struct matrix *matrix, c
 
 /* --- products ------------------------------------------------------------------ */
 
+/* Item number = rows x piece of the columns. */
 static void pack_item(void *context, size_t item, unsigned worker)
 {
     struct forward *f = context;
-    size_t first = item * KERNELS_PACK_ROWS, count = f->in_rows - first;
+    const size_t columns = f->matrix->columns, pieces = divide_up(columns, f->pack_columns);
+    const size_t first = item / pieces * KERNELS_PACK_ROWS, count = f->in_rows - first;
+    const size_t begin = item % pieces * f->pack_columns;
     (void)worker;
     f->kernels->pack(f->packed, f->matrix, f->decoding, f->in, f->in_stride, first,
-                     count < KERNELS_PACK_ROWS ? count : KERNELS_PACK_ROWS);
+                     count < KERNELS_PACK_ROWS ? count : KERNELS_PACK_ROWS, begin,
+                     columns - begin < f->pack_columns ? columns : begin + f->pack_columns);
+}
+
+/* A few rows' columns are shared among the threads where that is worth waking them. */
+static size_t pack_columns(const struct forward *f, size_t columns, size_t rows)
+{
+    const size_t threads = pool_threads(f->pool), items = larger(rows * columns / PACK_ITEM, 1);
+    const size_t pieces = rows > KERNELS_PACK_ROWS ? 1 : items < threads ? items : threads;
+    return divide_up(divide_up(columns, pieces), KERNELS_PACK_COLUMNS) * KERNELS_PACK_COLUMNS;
 }
 
 /* Sets the product's input: `rows` rows of `in`, rounded once where the level does that. */
@@ -217,7 +233,9 @@ static bool prepare_input(struct forward *f, const struct matrix *matrix, const 
     f->in_rows = rows;
     if (!f->kernels->pack || !f->kernels->packs(matrix, f->decoding))
         return true;
-    if (!pool_run(f->pool, pack_item, f, divide_up(rows, KERNELS_PACK_ROWS)))
+    f->pack_columns = pack_columns(f, matrix->columns, rows);
+    if (!pool_run(f->pool, pack_item, f,
+                  divide_up(rows, KERNELS_PACK_ROWS) * divide_up(matrix->columns, f->pack_columns)))
         return false;
     f->in = f->packed;
     return true;
@@ -381,12 +399,21 @@ static void scan_item(void *context, size_t item, unsigned worker)
     f->kernels->scan(&scan);
 }
 
-/* An item is at least `least` channels of a token. */
-static bool over_time(struct forward *f, pool_work *work, size_t least)
+/* An item is at least `least` channels of a token; of many tokens `block` channels, or fewer so
+ * that each thread has two items. Single tokens' items are equal shares, one for each thread,
+ * or two where they are large: of a state's rows, which lie far apart, long stretches are read
+ * faster than short ones. */
+static bool over_time(struct forward *f, pool_work *work, size_t least, size_t block)
 {
-    size_t tokens = f->rows / f->segment_count;
-    f->channel_block = larger(CHANNEL_BLOCK, padded(least / tokens));
-    size_t blocks = divide_up(f->model->shape.inner, f->channel_block);
+    const size_t tokens = f->rows / f->segment_count, inner = f->model->shape.inner;
+    size_t share = divide_up(f->segment_count * inner, pool_threads(f->pool));
+    block = share / 2 < block ? larger(share / 32 * 16, CHANNEL_BLOCK) : block;
+    f->channel_block = larger(block, padded(least / tokens));
+    if (tokens == 1) {
+        share = larger(f->channel_block, share < LARGE_SHARE ? share : share / 2);
+        f->channel_block = divide_up(divide_up(inner, divide_up(inner, share)), 16) * 16;
+    }
+    size_t blocks = divide_up(inner, f->channel_block);
     return pool_run(f->pool, work, f, f->segment_count * blocks);
 }
 
@@ -399,11 +426,11 @@ static bool run_layer(struct forward *f, size_t index)
     f->layer_index = index;
     return over_rows(f, norm_item) &&
            product(f, f->xz, f->wide, &layer->in, f->u, f->inner, false) &&
-           over_time(f, conv_item, CONV_ITEM) &&
+           over_time(f, conv_item, CONV_ITEM, CONV_BLOCK) &&
            product(f, f->dbc, f->mixer, &layer->x, f->xc, f->inner, false) &&
            (!f->model->shape.mixer_norm || over_rows(f, mixer_norm_item)) &&
            product(f, f->delta, f->inner, &layer->dt, f->dbc, f->mixer, false) &&
-           over_time(f, scan_item, SCAN_ITEM) &&
+           over_time(f, scan_item, SCAN_ITEM, CHANNEL_BLOCK) &&
            product(f, f->x, f->inner, &layer->out, f->xc, f->inner, true);
 }
 

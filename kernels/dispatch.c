@@ -109,7 +109,7 @@ size_t kernels_scratch_floats(size_t columns)
     const size_t sizes[] = {
         8 * columns,
         (size_t)LEVELS_PANEL_OUTPUTS * LEVELS_PANEL_COLUMNS + 16 * 256,
-        ((size_t)LEVELS_BF16_OUTPUTS * LEVELS_PANEL_COLUMNS + 16 * 256) / 2 + 4 * 256,
+        ((size_t)LEVELS_BF16_OUTPUTS * LEVELS_BF16_COLUMNS + 16 * 256) / 2 + 4 * 256,
         LEVELS_LANES_FLOATS,
     };
     size_t most = 0;

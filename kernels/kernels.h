@@ -68,10 +68,12 @@ struct kernels {
      * KERNELS_PACK_ROWS and first a multiple of it, become packed rows in the level's
      * own form, at a place of their own within packed[0] to
      * packed[(first + KERNELS_PACK_ROWS) * x_stride - 1] (64-byte aligned). x_stride is at
-     * least w->columns + 16 and a multiple of 16. */
+     * least w->columns + 16 and a multiple of 16. Columns [begin, end) of them are packed by
+     * one call, the others by others, in any order: begin is a multiple of
+     * KERNELS_PACK_COLUMNS, and so is end unless it is w->columns. */
     bool (*packs)(const struct matrix *w, bool decode);
     void (*pack)(float *packed, const struct matrix *w, bool decode, const float *x,
-                 size_t x_stride, size_t first, size_t count);
+                 size_t x_stride, size_t first, size_t count, size_t begin, size_t end);
 
     /* Many tokens at once: for outputs j in [first, first + count) and all rows r
      *   y[r][j] = (add ? y[r][j] : 0) + sum_k w[j][k] x[r][k]
@@ -104,6 +106,7 @@ struct kernels {
 };
 
 #define KERNELS_PACK_ROWS 16
+#define KERNELS_PACK_COLUMNS 256
 #define KERNELS_PASS_ROWS 1024
 
 size_t kernels_scratch_floats(size_t columns);

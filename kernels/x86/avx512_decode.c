@@ -99,10 +99,11 @@ AVX512_INLINE void put(float *out, __m512 sum, bool add)
     *out = add ? *out + total : total;
 }
 
-/* Two decoded outputs with L lanes; y points at the first output of lane 0. */
-AVX512_INLINE void two_outputs(const size_t L, float *y, size_t y_stride, size_t outputs,
-                               const float *weights, const float *x, size_t x_stride,
-                               size_t columns, bool add)
+/* Two decoded outputs with L lanes; y points at the first output of lane 0. whole:
+ * columns % 16 == 0. */
+AVX512_INLINE void two_outputs(const bool whole, const size_t L, float *y, size_t y_stride,
+                               size_t outputs, const float *weights, const float *x,
+                               size_t x_stride, size_t columns, bool add)
 {
     __m512 sum[2][LANES];
 #pragma GCC unroll 8
@@ -110,11 +111,11 @@ AVX512_INLINE void two_outputs(const size_t L, float *y, size_t y_stride, size_t
         sum[0][lane] = sum[1][lane] = _mm512_setzero_ps();
     for (size_t k = 0; k < columns; k += 16) {
         __mmask16 mask = avx512_first(columns - k);
-        __m512 w0 = _mm512_maskz_loadu_ps(mask, weights + k);
-        __m512 w1 = _mm512_maskz_loadu_ps(mask, weights + columns + k);
+        __m512 w0 = avx512_load(whole, mask, weights + k);
+        __m512 w1 = avx512_load(whole, mask, weights + columns + k);
 #pragma GCC unroll 8
         for (size_t lane = 0; lane < L; lane++) {
-            __m512 a = _mm512_maskz_loadu_ps(mask, x + lane * x_stride + k);
+            __m512 a = avx512_load(whole, mask, x + lane * x_stride + k);
             sum[0][lane] = _mm512_fmadd_ps(w0, a, sum[0][lane]);
             sum[1][lane] = _mm512_fmadd_ps(w1, a, sum[1][lane]);
         }
@@ -130,15 +131,25 @@ AVX512_INLINE void two_outputs(const size_t L, float *y, size_t y_stride, size_t
     }
 }
 
+AVX512_INLINE void some_lanes(const bool whole, float *y, size_t y_stride, size_t outputs,
+                              const float *weights, const float *x, size_t x_stride, size_t columns,
+                              size_t rows, bool add)
+{
+    for (; rows >= LANES; rows -= LANES, x += LANES * x_stride, y += LANES * y_stride)
+        two_outputs(whole, LANES, y, y_stride, outputs, weights, x, x_stride, columns, add);
+    for (; rows >= 4; rows -= 4, x += 4 * x_stride, y += 4 * y_stride)
+        two_outputs(whole, 4, y, y_stride, outputs, weights, x, x_stride, columns, add);
+    for (; rows; rows--, x += x_stride, y += y_stride)
+        two_outputs(whole, 1, y, y_stride, outputs, weights, x, x_stride, columns, add);
+}
+
 static void decode_lanes(float *y, size_t y_stride, size_t outputs, const float *weights,
                          const float *x, size_t x_stride, size_t columns, size_t rows, bool add)
 {
-    for (; rows >= LANES; rows -= LANES, x += LANES * x_stride, y += LANES * y_stride)
-        two_outputs(LANES, y, y_stride, outputs, weights, x, x_stride, columns, add);
-    for (; rows >= 4; rows -= 4, x += 4 * x_stride, y += 4 * y_stride)
-        two_outputs(4, y, y_stride, outputs, weights, x, x_stride, columns, add);
-    for (; rows; rows--, x += x_stride, y += y_stride)
-        two_outputs(1, y, y_stride, outputs, weights, x, x_stride, columns, add);
+    if (columns % 16 == 0)
+        some_lanes(true, y, y_stride, outputs, weights, x, x_stride, columns, rows, add);
+    else
+        some_lanes(false, y, y_stride, outputs, weights, x, x_stride, columns, rows, add);
 }
 
 /* The trees of avx512_sum() over each of 16 vectors, into the lanes of one. Halves of two
@@ -165,9 +176,10 @@ AVX512_INLINE __m512 fold(const __m512 v[FOLDED])
                          _mm512_shuffle_ps(pairs[0], pairs[1], 0xDD));
 }
 
-/* 16 decoded outputs, of which `outputs` exist, with all lanes. */
-static void folded_outputs(float *y, size_t y_stride, size_t outputs, const float *weights,
-                           const float *x, size_t x_stride, size_t columns, size_t rows, bool add)
+/* 16 decoded outputs, of which `outputs` exist, with all lanes. whole: columns % 16 == 0. */
+AVX512_INLINE void folded_outputs(const bool whole, float *y, size_t y_stride, size_t outputs,
+                                  const float *weights, const float *x, size_t x_stride,
+                                  size_t columns, size_t rows, bool add)
 {
     const __mmask16 exist = avx512_first(outputs);
     for (size_t lane = 0; lane < rows; lane++, x += x_stride, y += y_stride) {
@@ -177,11 +189,11 @@ static void folded_outputs(float *y, size_t y_stride, size_t outputs, const floa
             sum[i] = _mm512_setzero_ps();
         for (size_t k = 0; k < columns; k += 16) {
             const __mmask16 mask = avx512_first(columns - k);
-            const __m512 a = _mm512_maskz_loadu_ps(mask, x + k);
+            const __m512 a = avx512_load(whole, mask, x + k);
 #pragma GCC unroll 16
             for (size_t i = 0; i < FOLDED; i++)
-                sum[i] = _mm512_fmadd_ps(_mm512_maskz_loadu_ps(mask, weights + i * columns + k), a,
-                                         sum[i]);
+                sum[i] =
+                    _mm512_fmadd_ps(avx512_load(whole, mask, weights + i * columns + k), a, sum[i]);
         }
         __m512 total = fold(sum);
         if (add)
@@ -203,7 +215,12 @@ static void few_columns(float *y, size_t y_stride, const struct matrix *w, size_
             avx512_decode_columns(scratch + i * w->columns, w->type,
                                   w->data + (j + (i < outputs ? i : outputs - 1)) * w->row_bytes, 0,
                                   w->columns);
-        folded_outputs(y + j, y_stride, outputs, scratch, x, x_stride, w->columns, rows, add);
+        if (w->columns % 16 == 0)
+            folded_outputs(true, y + j, y_stride, outputs, scratch, x, x_stride, w->columns, rows,
+                           add);
+        else
+            folded_outputs(false, y + j, y_stride, outputs, scratch, x, x_stride, w->columns, rows,
+                           add);
     }
 }
 

@@ -6,6 +6,7 @@
 #define TIDEMARK_KERNELS_X86_AVX512_MATH_H
 
 #include <immintrin.h>
+#include <stdbool.h>
 
 /* 2^(x y), relative error below 2^-21.3 and 1 exactly at 0; 0 and infinity beyond
  * float's range. Good for |x y| < 2^17, and 0 below.
@@ -86,6 +87,23 @@ static inline __mmask16 avx512_first(size_t count)
 {
     unsigned bits = count >= 16 ? 0xFFFFu : (1u << count) - 1;
     return (__mmask16)bits;
+}
+
+/* Of 16 floats those that `mask` says; all of them where `whole` is true, a constant: a load
+ * under a mask also takes up a unit that adds and multiplies. */
+static inline __attribute__((always_inline)) __m512 avx512_load(bool whole, __mmask16 mask,
+                                                                const float *x)
+{
+    return whole ? _mm512_loadu_ps(x) : _mm512_maskz_loadu_ps(mask, x);
+}
+
+static inline __attribute__((always_inline)) void avx512_store(bool whole, float *y, __mmask16 mask,
+                                                               __m512 v)
+{
+    if (whole)
+        _mm512_storeu_ps(y, v);
+    else
+        _mm512_mask_storeu_ps(y, mask, v);
 }
 
 #endif

@@ -42,8 +42,9 @@ static void conv_any(const struct conv *c, size_t d, __mmask16 mask)
     }
 }
 
-/* The same for the common width, a token's channels one after the other as they lie. */
-static void conv_four(const struct conv *c)
+/* The same for the common width, a token's channels one after the other as they lie.
+ * whole: channels % 16 == 0. */
+AVX512_INLINE void conv_four(const bool whole, const struct conv *c)
 {
     for (size_t t = 0; t < c->tokens; t++) {
         const float *x[4];
@@ -52,22 +53,23 @@ static void conv_four(const struct conv *c)
                 t + j < 3 ? c->tail + (t + j) * c->tail_stride : c->x + (t + j - 3) * c->x_stride;
         for (size_t d = 0; d < c->channels; d += 16) {
             __mmask16 mask = avx512_first(c->channels - d);
-            __m512 sum = _mm512_maskz_loadu_ps(mask, c->bias + d);
+            __m512 sum = avx512_load(whole, mask, c->bias + d);
             _mm_prefetch((const char *)(c->x + (t + 4) * c->x_stride + d), _MM_HINT_T0);
 #pragma GCC unroll 4
             for (size_t j = 0; j < 4; j++)
-                sum =
-                    _mm512_fmadd_ps(_mm512_maskz_loadu_ps(mask, c->weight + j * c->tail_stride + d),
-                                    _mm512_maskz_loadu_ps(mask, x[j] + d), sum);
-            _mm512_mask_storeu_ps(c->y + t * c->y_stride + d, mask, avx512_silu(sum));
+                sum = _mm512_fmadd_ps(avx512_load(whole, mask, c->weight + j * c->tail_stride + d),
+                                      avx512_load(whole, mask, x[j] + d), sum);
+            avx512_store(whole, c->y + t * c->y_stride + d, mask, avx512_silu(sum));
         }
     }
 }
 
 void avx512_conv_silu(const struct conv *c)
 {
-    if (c->width == 4)
-        conv_four(c);
+    if (c->width == 4 && c->channels % 16 == 0)
+        conv_four(true, c);
+    else if (c->width == 4)
+        conv_four(false, c);
     for (size_t d = 0; d < c->channels; d += 16) {
         __mmask16 mask = avx512_first(c->channels - d);
         if (c->width != 4)
@@ -131,10 +133,9 @@ AVX512_INLINE __m512 advance(__m512 h, __m512 a, __m512 delta, __m512 delta_x, c
     return h;
 }
 
-AVX512_INLINE __m512 scaled_a(const struct scan *s, size_t n, size_t d, __mmask16 mask)
+AVX512_INLINE __m512 scaled_a(__m512 a)
 {
-    return _mm512_mul_ps(_mm512_maskz_loadu_ps(mask, s->a + n * s->h_stride + d),
-                         _mm512_set1_ps(0x1.715476p+0f));
+    return _mm512_mul_ps(a, _mm512_set1_ps(0x1.715476p+0f));
 }
 
 /* 16 channels from d on, 16 states: their h stays in 16 registers. */
@@ -147,7 +148,7 @@ static void scan_sixteen(const struct scan *s, size_t d)
 #pragma GCC unroll 16
     for (size_t n = 0; n < 16; n++) {
         h[n] = _mm512_maskz_loadu_ps(mask, s->h + n * s->h_stride + d);
-        a[n] = scaled_a(s, n, d, mask);
+        a[n] = scaled_a(_mm512_maskz_loadu_ps(mask, s->a + n * s->h_stride + d));
     }
     for (size_t t = 0; t < s->tokens; t += TOKENS) {
         const size_t count = s->tokens - t < TOKENS ? s->tokens - t : TOKENS;
@@ -169,8 +170,8 @@ static void scan_sixteen(const struct scan *s, size_t d)
 }
 
 /* One token of up to 16 x TOKENS channels from `first` on, 16 states: what waits for each
- * other here is reading the states. */
-static void token_sixteen(const struct scan *s, size_t first)
+ * other here is reading the states. whole: channels % 16 == 0. */
+AVX512_INLINE void token_sixteen(const bool whole, const struct scan *s, size_t first)
 {
     const size_t left = s->channels - first, end = left < 16 * TOKENS ? left : 16 * TOKENS;
     struct steps steps;
@@ -188,9 +189,10 @@ static void token_sixteen(const struct scan *s, size_t first)
         for (size_t n = 0; n < 16; n++) {
             float *at = s->h + n * s->h_stride + d;
             _mm_prefetch((const char *)(at + 32), _MM_HINT_T0);
-            __m512 h = advance(_mm512_maskz_loadu_ps(mask, at), scaled_a(s, n, d, mask), delta,
-                               delta_x, &s->b[n], &s->c[n], &sum);
-            _mm512_mask_storeu_ps(at, mask, h);
+            __m512 a = scaled_a(avx512_load(whole, mask, s->a + n * s->h_stride + d));
+            __m512 h =
+                advance(avx512_load(whole, mask, at), a, delta, delta_x, &s->b[n], &s->c[n], &sum);
+            avx512_store(whole, at, mask, h);
         }
         end_step(s, 0, d, mask, &steps, i, sum, _mm512_maskz_loadu_ps(mask, s->skip + d));
     }
@@ -204,7 +206,7 @@ static void scan_any(const struct scan *s, size_t d, __m512 *h, __m512 *a)
     struct steps steps;
     for (size_t n = 0; n < s->states; n++) {
         h[n] = _mm512_maskz_loadu_ps(mask, s->h + n * s->h_stride + d);
-        a[n] = scaled_a(s, n, d, mask);
+        a[n] = scaled_a(_mm512_maskz_loadu_ps(mask, s->a + n * s->h_stride + d));
     }
     for (size_t t = 0; t < s->tokens; t += TOKENS) {
         const size_t count = s->tokens - t < TOKENS ? s->tokens - t : TOKENS;
@@ -228,7 +230,10 @@ void avx512_scan(const struct scan *s)
     _mm_setcsr(control | FLUSH_SUBNORMALS);
     if (s->states == 16 && s->tokens == 1) {
         for (size_t d = 0; d < s->channels; d += 16 * TOKENS)
-            token_sixteen(s, d);
+            if (s->channels % 16 == 0)
+                token_sixteen(true, s, d);
+            else
+                token_sixteen(false, s, d);
     } else {
         for (size_t d = 0; d < s->channels; d += 16)
             if (s->states == 16)

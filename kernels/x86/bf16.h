@@ -18,7 +18,7 @@
 
 enum {
     BF16_OUTPUTS = LEVELS_BF16_OUTPUTS,
-    BF16_COLUMNS = LEVELS_PANEL_COLUMNS,
+    BF16_COLUMNS = LEVELS_BF16_COLUMNS,
     BF16_TILE = 512, /* elements of a tile */
     BF16_TILE_OUTPUTS = 16,
     BF16_TILE_COLUMNS = 32,
@@ -36,10 +36,9 @@ static inline size_t bf16_apart(size_t columns)
 /* Packs `count` <= 16 rows of `columns` floats. */
 void bf16_pack(uint16_t *tiles, const float *x, size_t x_stride, size_t count, size_t columns);
 
-/* Decodes columns [begin, end), at most BF16_COLUMNS and begin a multiple of 256, of
- * outputs [first, first + count), at most BF16_OUTPUTS, into panel; outputs are filled
- * up with zeros to a multiple of 16. The panel's rows of tiles are `steps` tiles long.
- * rows: BF16_WORK elements of work memory. */
+/* Decodes columns [begin, end), begin a multiple of 256, of outputs [first, first + count)
+ * into panel; outputs are filled up with zeros to a multiple of 16. The panel's rows of tiles are
+ * `steps` tiles long. rows: BF16_WORK elements of work memory. */
 void bf16_panel(uint16_t *panel, size_t steps, uint16_t *rows, const struct matrix *w, size_t first,
                 size_t count, size_t begin, size_t end);
 

@@ -45,11 +45,12 @@ void vnni_quantize(struct vnni_quantized *values, const float *x, size_t blocks)
 
 bool vnni_packs(const struct matrix *w, bool decode);
 bool vnni_rounds_to_bytes(const struct matrix *w); /* in decode */
-/* Up to KERNELS_PACK_ROWS rows for vnni_decode_lanes(), in the memory of so many. */
+/* Columns [begin, end) of up to KERNELS_PACK_ROWS rows for vnni_decode_lanes(), in the memory
+ * of so many. */
 void vnni_pack_lanes(void *packed, enum blocks_type type, const float *x, size_t x_stride,
-                     size_t lanes, size_t columns);
+                     size_t lanes, size_t begin, size_t end);
 void vnni_pack(float *packed, const struct matrix *w, bool decode, const float *x, size_t x_stride,
-               size_t first, size_t count);
+               size_t first, size_t count, size_t begin, size_t end);
 
 /* One packed row; several. */
 void vnni_decode_row(float *y, const struct matrix *w, size_t first, size_t count,

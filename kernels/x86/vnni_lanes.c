@@ -68,11 +68,11 @@ static void put_lane(struct lane *lane, enum blocks_type type, const struct vnni
 }
 
 void vnni_pack_lanes(void *packed, enum blocks_type type, const float *x, size_t x_stride,
-                     size_t lanes, size_t columns)
+                     size_t lanes, size_t begin, size_t end)
 {
-    struct lane *at = packed;
-    for (size_t k = 0; k < columns; k += VNNI_STRETCH, at += places(lanes)) {
-        const size_t blocks = (columns - k) / 32;
+    struct lane *at = (struct lane *)packed + begin / VNNI_STRETCH * places(lanes);
+    for (size_t k = begin; k < end; k += VNNI_STRETCH, at += places(lanes)) {
+        const size_t blocks = (end - k) / 32;
         for (size_t lane = 0; lane < lanes; lane++) {
             struct vnni_quantized values;
             vnni_quantize(&values, x + lane * x_stride + k,

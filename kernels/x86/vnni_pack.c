@@ -144,19 +144,21 @@ static void pack_row(struct vnni_stretch *packed, enum blocks_type type, const f
 }
 
 void vnni_pack(float *packed, const struct matrix *w, bool decode, const float *x, size_t x_stride,
-               size_t first, size_t count)
+               size_t first, size_t count, size_t begin, size_t end)
 {
+    x += first * x_stride;
     if (!decode) {
-        bf16_pack((uint16_t *)(void *)packed + first / 16 * bf16_apart(w->columns),
-                  x + first * x_stride, x_stride, count, w->columns);
+        uint16_t *tiles = (uint16_t *)(void *)packed + first / 16 * bf16_apart(w->columns);
+        bf16_pack(tiles + begin / BF16_TILE_COLUMNS * BF16_TILE, x + begin, x_stride, count,
+                  end - begin);
         return;
     }
     packed += first * x_stride;
-    x += first * x_stride;
     if (count == 1)
-        pack_row((void *)packed, w->type, x, w->columns);
+        pack_row((struct vnni_stretch *)(void *)packed + begin / VNNI_STRETCH, w->type, x + begin,
+                 end - begin);
     else
-        vnni_pack_lanes(packed, w->type, x, x_stride, count, w->columns);
+        vnni_pack_lanes(packed, w->type, x, x_stride, count, begin, end);
 }
 
 const struct kernels levels_vnni = {

@@ -1,22 +1,29 @@
 /* vnni_panel.c: weights and activations as bf16 tiles (bf16.h).
  *
  * Sixteen outputs' rows are decoded 256 columns at a time, as they lie, rounded to bf16
- * and then transposed in pairs of columns. Weights are rounded from the float values
- * that blocks_to_float() gives. */
+ * and then transposed in pairs of columns. Q4_K is transposed as the file packs it, eight
+ * weights a dword, and decoded afterwards, so that nothing but tiles is written. Weights are
+ * rounded from the float values that blocks_to_float() gives. */
 #include "kernels/x86/avx512_math.h"
 #include "kernels/x86/avx512_transpose.h"
 #include "kernels/x86/avx512_weights.h"
 #include "kernels/x86/bf16.h"
 #include "kernels/x86/by_type.h"
+#include "kernels/x86/vnni_columns.h"
 
-enum { STEP = 256 }; /* columns decoded at once */
+enum {
+    STEP = 256, /* columns decoded at once */
+    Q4_K_BYTES = 144,
+};
 
 AVX512_INLINE __m512i round_pair(__m512 w0, __m512 w1)
 {
     return (__m512i)_mm512_cvtne2ps_pbh(w1, w0);
 }
 
-void bf16_pack(uint16_t *tiles, const float *x, size_t x_stride, size_t count, size_t columns)
+/* whole: columns % 32 == 0 */
+AVX512_INLINE void pack(const bool whole, uint16_t *tiles, const float *x, size_t x_stride,
+                        size_t count, size_t columns)
 {
     for (size_t k = 0; k < columns; k += BF16_TILE_COLUMNS, tiles += BF16_TILE) {
         __mmask16 low = avx512_first(columns - k);
@@ -24,52 +31,22 @@ void bf16_pack(uint16_t *tiles, const float *x, size_t x_stride, size_t count, s
         for (size_t r = 0; r < 16; r++) {
             __m512i pair = _mm512_setzero_si512();
             if (r < count)
-                pair = round_pair(_mm512_maskz_loadu_ps(low, x + r * x_stride + k),
-                                  _mm512_maskz_loadu_ps(high, x + r * x_stride + k + 16));
+                pair = round_pair(avx512_load(whole, low, x + r * x_stride + k),
+                                  avx512_load(whole, high, x + r * x_stride + k + 16));
             _mm512_storeu_si512(tiles + r * BF16_TILE_COLUMNS, pair);
         }
     }
 }
 
+void bf16_pack(uint16_t *tiles, const float *x, size_t x_stride, size_t count, size_t columns)
+{
+    if (columns % BF16_TILE_COLUMNS == 0)
+        pack(true, tiles, x, x_stride, count, columns);
+    else
+        pack(false, tiles, x, x_stride, count, columns);
+}
+
 /* --- decoding ------------------------------------------------------------------ */
-
-/* The scales and minima of a block's eight groups, in memory, from where a load
- * broadcasts them; the compiler would rather permute them, and permutations are what this
- * waits for. */
-struct q4_k_scales {
-    float scale[16], min[16];
-};
-
-/* The 16 values that each of two groups' four-bit weights may have, rounded: those of
- * group 2p in the lower half, of 2p + 1 in the upper. */
-AVX512_INLINE __m512i q4_k_table(const struct q4_k_scales *scales, int p)
-{
-    __m512 values[2];
-    for (int i = 0; i < 2; i++)
-        values[i] =
-            _mm512_sub_ps(_mm512_mul_ps(_mm512_set1_ps(scales->scale[2 * p + i]), avx512_iota(0)),
-                          _mm512_set1_ps(scales->min[2 * p + i]));
-    return round_pair(values[0], values[1]);
-}
-
-AVX512_INLINE void q4_k(uint16_t *out, const unsigned char *block)
-{
-    struct avx512_scales values;
-    struct q4_k_scales scales;
-    avx512_scales(BLOCKS_Q4_K, block, &values);
-    _mm512_storeu_ps(scales.scale, values.scale);
-    _mm512_storeu_ps(scales.min, values.min);
-    __asm__ volatile("" : "+m"(scales));
-#pragma GCC unroll 4
-    for (int p = 0; p < 4; p++) {
-        __m512i table = q4_k_table(&scales, p);
-        __m512i q = _mm512_cvtepu8_epi16(x86_load32(block + 16 + 32 * p));
-        __m512i low = _mm512_and_si512(q, _mm512_set1_epi16(15));
-        __m512i high = _mm512_or_si512(_mm512_srli_epi16(q, 4), _mm512_set1_epi16(16));
-        _mm512_storeu_si512(out + 64 * p, _mm512_permutexvar_epi16(low, table));
-        _mm512_storeu_si512(out + 64 * p + 32, _mm512_permutexvar_epi16(high, table));
-    }
-}
 
 /* Columns [begin, end), at most 256, filled up with zeros to a multiple of 32. The same
  * columns `ahead` bytes on are fetched: a panel takes a short piece of each row, which is not
@@ -84,10 +61,6 @@ AVX512_INLINE void decode(enum blocks_type type, uint16_t *out, const unsigned c
     for (size_t i = 0; i < bytes; i += 64)
         _mm_prefetch((const char *)block + ahead + i, _MM_HINT_T0);
     for (; k + block_columns <= end; k += block_columns, block += avx512_block_bytes(type)) {
-        if (type == BLOCKS_Q4_K) {
-            q4_k(out + (k - begin), block);
-            continue;
-        }
         struct avx512_scales scales;
         avx512_scales(type, block, &scales);
 #pragma GCC unroll 8
@@ -128,25 +101,100 @@ static void transpose(uint16_t *tile, const uint16_t *rows)
     }
 }
 
-static void fill_outputs(uint16_t *tiles, uint16_t *rows, const struct matrix *w, size_t first,
-                         size_t count, size_t begin, size_t end)
+/* --- Q4_K ------------------------------------------------------------------------ */
+
+/* A piece of a row, three lines or four, no prefetcher's prey: panels go down many rows.
+ * Beyond the matrix this is harmless. */
+AVX512_INLINE void fetch(const struct vnni_rows *rows, size_t row, size_t ahead)
 {
-    if (count < BF16_TILE_OUTPUTS)
-        memset(rows, 0, BF16_TILE_OUTPUTS * STEP * sizeof *rows);
-    for (size_t k = begin; k < end; k += STEP) {
-        size_t stop = end - k < STEP ? end : k + STEP;
-        for (size_t i = 0; i < count; i++)
-            decode_columns(rows + i * STEP, w, first + i, k, stop);
-        for (size_t c = k; c < stop; c += BF16_TILE_COLUMNS, tiles += BF16_TILE)
-            transpose(tiles, rows + (c - k));
+    const char *at = (const char *)rows->at + row * rows->row_bytes + ahead;
+    for (size_t i = 0; i < Q4_K_BYTES + 48; i += 64)
+        _mm_prefetch(at + i, _MM_HINT_T1);
+}
+
+/* A column's weights of 16 outputs: nibble i of each dword, where it stands. That it is 16^i
+ * times as large is taken back by the scale. scale * q has no more than 11 + 6 + 4 bits and
+ * is exact: the sum rounds once, as it does after a product of its own. */
+AVX512_INLINE __m512 q4_k_column(__m512i nibbles, int i, __m512 scale, __m512 minimum)
+{
+    __m512i q = _mm512_and_si512(nibbles, _mm512_set1_epi32((int)(15u << 4 * i)));
+    return _mm512_fmsub_ps(scale, _mm512_cvtepu32_ps(q), minimum);
+}
+
+/* Four columns, of the low or the high nibbles: two rows of a tile. */
+AVX512_INLINE void q4_k_pairs(uint16_t *tile, __m512i nibbles, int high, const __m512 scale[4],
+                              __m512 minimum)
+{
+    const __m512i beside =
+        _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6,
+                         21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+#pragma GCC unroll 2
+    for (int i = 0; i < 4; i += 2) {
+        __m512 w0 = q4_k_column(nibbles, 2 * i + high, scale[i], minimum);
+        __m512 w1 = q4_k_column(nibbles, 2 * i + 2 + high, scale[i + 1], minimum);
+        _mm512_storeu_si512(tile + 16 * i, _mm512_permutexvar_epi16(beside, round_pair(w0, w1)));
     }
 }
 
+/* 16 outputs x 256 columns into eight tiles; what lies `ahead` bytes on is wanted soon. */
+static void q4_k(uint16_t *tiles, const struct vnni_rows *rows, size_t ahead)
+{
+    __m512 scales[VNNI_BLOCKS], minima[VNNI_BLOCKS];
+    vnni_scale_columns_k(scales, minima, rows);
+    for (size_t part = 0; part < VNNI_BLOCKS; part++) { /* 16 columns of two groups */
+        const size_t low = part / 2 * 2, half = part % 2;
+        fetch(rows, 2 * part, ahead);
+        fetch(rows, 2 * part + 1, ahead);
+        __m512i nibbles[4];
+        vnni_four_vectors(nibbles, rows, 16 + 16 * part);
+#pragma GCC unroll 2
+        for (int high = 0; high < 2; high++) {
+            const size_t group = low + (size_t)high;
+            uint16_t *tile = tiles + group * BF16_TILE + half * BF16_TILE / 2;
+            __m512 scale[4];
+#pragma GCC unroll 4
+            for (int i = 0; i < 4; i++)
+                scale[i] = _mm512_mul_ps(scales[group],
+                                         _mm512_set1_ps(1.0f / (float)(1u << (8 * i + 4 * high))));
+#pragma GCC unroll 4
+            for (size_t i = 0; i < 4; i++)
+                q4_k_pairs(tile + 64 * i, nibbles[i], high, scale, minima[group]);
+        }
+    }
+}
+
+/* --- panels ------------------------------------------------------------------------ */
+
+/* Up to 16 outputs x 256 columns from `k` on into consecutive tiles. */
+static void fill_tiles(uint16_t *tiles, uint16_t *rows, const struct matrix *w, size_t first,
+                       size_t count, size_t k, size_t stop, size_t ahead)
+{
+    if (w->type == BLOCKS_Q4_K && count == BF16_TILE_OUTPUTS) {
+        const unsigned char *row = w->data + first * w->row_bytes + k / 256 * Q4_K_BYTES;
+        q4_k(tiles, &(struct vnni_rows){row, w->row_bytes}, ahead);
+        return;
+    }
+    if (count < BF16_TILE_OUTPUTS)
+        memset(rows, 0, BF16_WORK * sizeof *rows);
+    for (size_t i = 0; i < count; i++)
+        decode_columns(rows + i * STEP, w, first + i, k, stop);
+    for (size_t c = k; c < stop; c += BF16_TILE_COLUMNS, tiles += BF16_TILE)
+        transpose(tiles, rows + (c - k));
+}
+
+/* The columns go by 256 at a time, so that what comes next in the same rows has been fetched
+ * when it is wanted; after the last ones come those of the next `count` outputs. */
 void bf16_panel(uint16_t *panel, size_t steps, uint16_t *rows, const struct matrix *w, size_t first,
                 size_t count, size_t begin, size_t end)
 {
-    for (size_t i = 0; i < count; i += BF16_TILE_OUTPUTS, panel += steps * BF16_TILE) {
-        size_t outputs = count - i < BF16_TILE_OUTPUTS ? count - i : BF16_TILE_OUTPUTS;
-        fill_outputs(panel, rows, w, first + i, outputs, begin, end);
+    for (size_t k = begin; k < end; k += STEP, panel += STEP / BF16_TILE_COLUMNS * BF16_TILE) {
+        const size_t stop = end - k < STEP ? end : k + STEP;
+        const size_t ahead =
+            stop < w->columns ? Q4_K_BYTES : count * w->row_bytes - k / STEP * Q4_K_BYTES;
+        for (size_t i = 0; i < count; i += BF16_TILE_OUTPUTS) {
+            size_t outputs = count - i < BF16_TILE_OUTPUTS ? count - i : BF16_TILE_OUTPUTS;
+            fill_tiles(panel + i / BF16_TILE_OUTPUTS * steps * BF16_TILE, rows, w, first + i,
+                       outputs, k, stop, ahead);
+        }
     }
 }

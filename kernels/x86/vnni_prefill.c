@@ -9,7 +9,8 @@
 #include "kernels/x86/bf16.h"
 #include "kernels/x86/vnni.h"
 
-enum { ROWS = 8, PAIRS = BF16_TILE_COLUMNS / 2 };
+enum { ROWS = 8, PAIRS = BF16_TILE_COLUMNS / 2, COLUMNS = LEVELS_PANEL_COLUMNS };
+_Static_assert(32 * COLUMNS <= BF16_OUTPUTS * BF16_COLUMNS, "a panel fits into the scratch");
 
 struct panel {
     const uint16_t *tiles[2]; /* of outputs 0-15 and 16-31 */
@@ -84,8 +85,8 @@ void vnni_prefill_matmul(float *y, size_t y_stride, const struct matrix *w, size
     (void)x_stride;
     for (size_t j = first; j < first + count; j += 32) {
         size_t outputs = first + count - j < 32 ? first + count - j : 32;
-        for (size_t k = 0; k < w->columns; k += BF16_COLUMNS) {
-            size_t columns = w->columns - k < BF16_COLUMNS ? w->columns - k : BF16_COLUMNS;
+        for (size_t k = 0; k < w->columns; k += COLUMNS) {
+            size_t columns = w->columns - k < COLUMNS ? w->columns - k : COLUMNS;
             size_t steps = bf16_steps(columns);
             bf16_panel(tiles, steps, work, w, j, outputs, k, k + columns);
             struct panel panel = {

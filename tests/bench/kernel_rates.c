@@ -39,7 +39,7 @@ enum { TYPES = sizeof types / sizeof types[0] };
 
 struct bench {
     size_t rounds;
-    float *x, *y, *scratch;
+    float *x, *packed, *y, *scratch;
     unsigned char *weights; /* [MEMORY] */
     double flops, bytes;    /* ceilings of a thread, a second */
 };
@@ -65,6 +65,7 @@ static void prepare(struct bench *b)
 {
     struct random random = {1};
     b->x = memory((ROWS * (COLUMNS + 16)) * sizeof *b->x);
+    b->packed = memory((ROWS * (COLUMNS + 16)) * sizeof *b->packed);
     b->y = memory((ROWS * (COLUMNS + 16)) * sizeof *b->y);
     b->scratch = memory(kernels_scratch_floats(COLUMNS) * sizeof *b->scratch);
     b->weights = memory(MEMORY);
@@ -83,8 +84,23 @@ struct job {
     const struct kernels *kernels;
     struct bench *bench;
     struct matrix matrix;
+    const float *x; /* the rows, as the level wants them */
     size_t rows;
 };
+
+/* Sets the rows of a product; a level that rounds them does so here, untimed. */
+static void set_rows(struct job *job, bool decode, size_t rows)
+{
+    struct bench *b = job->bench;
+    job->rows = rows;
+    job->x = b->x;
+    if (!job->kernels->packs || !job->kernels->packs(&job->matrix, decode))
+        return;
+    for (size_t r = 0; r < rows; r += KERNELS_PACK_ROWS)
+        job->kernels->pack(b->packed, &job->matrix, decode, b->x, COLUMNS + 16, r,
+                           rows - r < KERNELS_PACK_ROWS ? rows - r : KERNELS_PACK_ROWS, 0, COLUMNS);
+    job->x = b->packed;
+}
 
 typedef void timed(const struct job *job);
 
@@ -109,7 +125,7 @@ static void read_memory(const struct job *job)
 static void prefill(const struct job *job)
 {
     struct bench *b = job->bench;
-    job->kernels->prefill_matmul(b->y, COLUMNS + 16, &job->matrix, 0, job->matrix.outputs, b->x,
+    job->kernels->prefill_matmul(b->y, COLUMNS + 16, &job->matrix, 0, job->matrix.outputs, job->x,
                                  COLUMNS + 16, job->rows, false, b->scratch);
 }
 
@@ -121,8 +137,8 @@ static void decode(const struct job *job)
         struct matrix part = job->matrix;
         part.data += j * part.row_bytes;
         part.outputs = part.outputs - j < OUTPUTS ? part.outputs - j : OUTPUTS;
-        job->kernels->decode_matmul(b->y, COLUMNS + 16, &part, 0, part.outputs, b->x, COLUMNS + 16,
-                                    job->rows, false, b->scratch);
+        job->kernels->decode_matmul(b->y, COLUMNS + 16, &part, 0, part.outputs, job->x,
+                                    COLUMNS + 16, job->rows, false, b->scratch);
     }
 }
 
@@ -212,7 +228,7 @@ static struct matrix matrix_of(const struct bench *b, enum blocks_type type, siz
 static double decode_rate(struct job *job, size_t bytes, size_t lanes)
 {
     job->matrix = matrix_of(job->bench, job->matrix.type, bytes);
-    job->rows = lanes;
+    set_rows(job, true, lanes);
     return (double)job->matrix.outputs * (double)job->matrix.row_bytes / best(decode, job);
 }
 
@@ -223,7 +239,7 @@ static void print_level(struct bench *b, const struct kernels *kernels)
     for (size_t i = 0; i < TYPES; i++) {
         job.matrix = matrix_of(b, types[i], MEMORY);
         job.matrix.outputs = OUTPUTS;
-        job.rows = ROWS;
+        set_rows(&job, false, ROWS);
         double flops = 2.0 * ROWS * OUTPUTS * COLUMNS / best(prefill, &job);
         double cached = decode_rate(&job, CACHED, 1), one = decode_rate(&job, MEMORY, 1);
         double lanes = decode_rate(&job, MEMORY / 4, LANES);
@@ -269,6 +285,7 @@ int main(int count, char **arguments)
             print_level(&b, kernels_at(i));
     }
     free(b.x);
+    free(b.packed);
     free(b.y);
     free(b.scratch);
     free(b.weights);

@@ -80,7 +80,8 @@ static struct product random_product(struct random *random, enum blocks_type typ
 {
     struct product p = {0};
     size_t columns = random_columns(random, type);
-    p.matrix = random_matrix(random, type, 1 + random_below(random, 100), columns);
+    size_t most = random_below(random, 16) ? 100 : 400; /* more than one panel */
+    p.matrix = random_matrix(random, type, 1 + random_below(random, most), columns);
     p.rows = 1 + random_below(random, 70);
     p.x_stride = (columns + 31 + random_below(random, 40)) / 16 * 16;
     p.y_stride = p.matrix.outputs + 1 + random_below(random, 20);
@@ -190,9 +191,16 @@ static const float *prepared(struct product *p, const struct kernels *kernels, b
     if (!kernels->packs || !kernels->packs(&p->matrix, decode))
         return x;
     memset(p->packed, 0x7F, (p->rows + KERNELS_PACK_ROWS) * p->x_stride * sizeof *p->packed);
+    /* in two pieces, the last one first */
+    const size_t columns = p->matrix.columns;
+    const size_t cut = (columns / 2 + first) / KERNELS_PACK_COLUMNS * KERNELS_PACK_COLUMNS;
+    const size_t cuts[] = {cut < columns ? cut : 0, columns};
     for (size_t r = 0; r < rows; r += KERNELS_PACK_ROWS)
-        kernels->pack(p->packed, &p->matrix, decode, x, p->x_stride, r,
-                      rows - r < KERNELS_PACK_ROWS ? rows - r : KERNELS_PACK_ROWS);
+        for (size_t i = 2; i-- > 0;)
+            if (i || cuts[0])
+                kernels->pack(p->packed, &p->matrix, decode, x, p->x_stride, r,
+                              rows - r < KERNELS_PACK_ROWS ? rows - r : KERNELS_PACK_ROWS,
+                              i ? cuts[0] : 0, cuts[i]);
     return p->packed;
 }
 
