@@ -445,8 +445,10 @@ struct token *token_new(const struct token_model *model, char why[256])
         snprintf(why, 256, "the device cannot keep a kernel on all its multiprocessors");
     } else {
         size_t bytes = lay_out(t, NULL);
-        if (model->layer_count > MOST_LAYERS || model->shape.states > 16 || model->embedding % 8 ||
-            !size_slots(t) || !fits(t, ONE) || !fits(t, FEW) || !fits(t, TOKEN_LANES)) {
+        const bool known = model->layer_count <= MOST_LAYERS && model->shape.states <= 16 &&
+                           model->embedding % 8 == 0 && size_slots(t);
+        t->one = known && t->one && fits(t, ONE);
+        if (!known || !fits(t, FEW) || !fits(t, TOKEN_LANES)) {
             snprintf(why, 256, "the model does not fit the kernel");
         } else if (cudaMalloc(&t->memory, bytes) == cudaSuccess &&
                    cudaMemset(t->memory, 0, bytes) == cudaSuccess) {
@@ -485,9 +487,10 @@ cudaError_t token_run(struct token *t, const struct token_lanes *lanes, uint32_t
                  count, stream);
     if (count >= LANES_LEAST && t->lanes)
         return lanes_run(t->lanes, lanes, count, stream);
-    uint32_t last = count == ONE ? t->epoch : count;
+    const bool one = t->one && count == ONE;
+    uint32_t last = one ? t->epoch : count;
     void *arguments[] = {&t->model, &t->work, &places, &lanes, &last};
-    if (count == ONE)
+    if (one)
         t->epoch += t->model.layer_count;
     return cudaLaunchCooperativeKernel(kernel.code, dim3((uint32_t)t->blocks),
                                        dim3((uint32_t)kernel.threads), arguments, places.bytes,

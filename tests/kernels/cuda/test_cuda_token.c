@@ -133,6 +133,8 @@ static struct test_model random_model(bool norms, bool plain)
     };
     if (blocks)
         m.rank = 32;
+    else if (random_below(&random_source, 4) == 0) /* channels and gates share a tile of 16 rows */
+        m.inner += 8;
     if (plain) {
         m.embedding = 8 * (1 + (uint32_t)random_below(&random_source, 32));
         m.inner = 16 * (1 + (uint32_t)random_below(&random_source, 150));
