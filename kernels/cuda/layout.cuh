@@ -228,6 +228,21 @@ static uint32_t turns_of(const struct product_shape *p, const struct device_matr
     return p->each * divided_up(p->cut, 1u << turn_shift<ONE>(plain, bytes, plain_shift));
 }
 
+/* The warps aside take the slices of a round one after the other, each through all of its turns:
+ * these must be in the ring together, unless each slice is one unit. */
+static bool is_aside(const struct token *t, const struct device_matrix *m,
+                     const struct token_places *places)
+{
+    const bool plain = m->form != DEVICE_PACKED;
+    const struct product_shape *p = &t->work.shapes[STAGE_X];
+    const uint32_t bytes = tile_bytes_of(plain ? (uint32_t)FRAGMENT_PLAIN : (uint32_t)m->type);
+    const uint32_t shift = turn_shift<ONE>(plain, bytes, places->plain_shift);
+    const uint32_t group = p->cuts > 1 ? 1 : (uint32_t)WARPS >> p->slice_shift[plain];
+    const uint32_t tiles = p->each < group ? p->each : group;
+    return (tiles == 1 && p->cut <= 1u << p->slice_shift[plain]) ||
+           tiles * divided_up(p->cut, 1u << shift) <= places->slots;
+}
+
 /* Whether one lane's kernel can run the model: rows of channels and gates share no tile, there is
  * room, and between what the warps aside know to be over, a layer's beginning, and the end of
  * their own turns there are no more turns than the ring has barriers (ring.cuh). */
@@ -241,9 +256,10 @@ static bool is_one(const struct token *t, const struct token_layer *layers)
     bool ok = p.slots >= 2;
     for (uint32_t i = 0; ok && i < t->model.layer_count; i++)
         ok = turns_of(&shapes[STAGE_IN], &layers[i].in, p.plain_shift) +
-                 turns_of(&shapes[STAGE_GATE], &layers[i].in, p.plain_shift) +
-                 turns_of(&shapes[STAGE_X], &layers[i].x, p.plain_shift) <=
-             FULLS;
+                     turns_of(&shapes[STAGE_GATE], &layers[i].in, p.plain_shift) +
+                     turns_of(&shapes[STAGE_X], &layers[i].x, p.plain_shift) <=
+                 FULLS &&
+             is_aside(t, &layers[i].x, &p);
     return ok;
 }
 

@@ -358,7 +358,8 @@ __device__ __forceinline__ void one_compute(one_state &c, const one_step *plan, 
     for (uint32_t i = threadIdx.x; i < own.count * 16; i += THREADS)
         if (own.first * 16 + i < c.model.embedding)
             c.x[i] = __ldcg(c.w.x + own.first * 16 + i);
-    ring_wait(&c.shared.come, passed++ & 1);
+    if (c.shared.shares[STAGE_DT].count > 0) /* else nothing holds back those who tell */
+        ring_wait(&c.shared.come, passed++ & 1);
     enter_layer(c, 0);
 #pragma unroll 1
     for (uint32_t i = 0; i < steps; i++) {
