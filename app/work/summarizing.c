@@ -6,8 +6,10 @@
 #include "app/work/section_states.h"
 #include "base/clock.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* The words the bundled model was taught; any instructed model knows them too. */
 #define REQUEST "Summarize the text."
@@ -309,15 +311,17 @@ static bool run_lanes(struct summing *s, struct piece *const *pieces, size_t cou
     return ok;
 }
 
-/* As many as a GPU decodes at once, if their states fill no more than half of its free memory. */
+/* As many as a GPU decodes at once, if their states fill no more than half of its free memory,
+ * and a quarter of the host's, which keeps a copy of each. */
 static size_t most_lanes(const struct summing *s)
 {
     struct forward_device device;
     struct error none;
     if (!forward_device(s->session->forward, &device, &none))
         return LEAST_LANES;
-    double room = (device.memory_all - device.memory_used) / 2 /
-                  (double)state_bytes(&s->session->model->shape);
+    const double host = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
+    const double room = fmin((device.memory_all - device.memory_used) / 2, host / 4) /
+                        (double)state_bytes(&s->session->model->shape);
     return room >= LANES ? LANES : room <= LEAST_LANES ? LEAST_LANES : (size_t)room;
 }
 
