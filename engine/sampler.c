@@ -60,7 +60,7 @@ static double next_fraction(uint64_t s[4])
     return (double)(next_random(s) >> 11) * 0x1p-53;
 }
 
-static bool check_options(const struct sampler_options *options, struct error *error)
+bool sampler_check(const struct sampler_options *options, struct error *error)
 {
     /* Written so that NaN fails each of them. */
     if (!(options->temperature >= 0 && options->temperature <= FLT_MAX))
@@ -78,7 +78,7 @@ struct sampler *sampler_new(const struct sampler_options *options, size_t vocabu
                             struct error *error)
 {
     assert(vocabulary > 0 && vocabulary <= INT32_MAX);
-    if (!check_options(options, error))
+    if (!sampler_check(options, error))
         return NULL;
     struct sampler *sampler = calloc(1, sizeof *sampler);
     if (sampler) {

@@ -29,6 +29,9 @@ extern const struct sampler_options sampler_defaults; /* greedy, all off */
 
 struct sampler;
 
+/* Whether all options are in range. */
+bool sampler_check(const struct sampler_options *options, struct error *error) WARN_UNUSED;
+
 /* Whether the options ask for the largest logit, whatever came before. */
 bool sampler_is_plain(const struct sampler_options *options);
 

@@ -103,8 +103,10 @@ static void go_on(struct run *run, size_t max_tokens)
 
 static bool decode_all(struct run *run, size_t max_tokens, int shown, struct error *error)
 {
-    for (size_t i = 0; i < run->count; i++)
+    for (size_t i = 0; i < run->count; i++) {
         run->which[i] = i;
+        run->lanes[i].ended = false;
+    }
     run->going = run->count;
     for (go_on(run, max_tokens); run->going > 0; go_on(run, max_tokens)) {
         if (!choose_all(run, error))
@@ -172,7 +174,8 @@ static bool run_new(struct run *run, struct error *error)
     run->next = calloc(run->count, sizeof *run->next);
     if (!run->shown_bytes || !run->which || !run->states || !run->choices || !run->next)
         return error_out_of_memory(error);
-    return sampler_is_plain(run->options) || make_samplers(run, error);
+    return sampler_check(run->options, error) &&
+           (sampler_is_plain(run->options) || make_samplers(run, error));
 }
 
 static void run_free(struct run *run)
