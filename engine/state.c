@@ -106,6 +106,16 @@ static void copy_logits(struct state *to, const struct state *from)
         memcpy(to->logits, from->logits, count * sizeof *from->logits);
 }
 
+/* As a state is whose device has gone, or failed: whoever fetches it is told. */
+static void lose(struct state *state)
+{
+    if (state->mirror)
+        state->mirror->free(state->mirror);
+    state->mirror = NULL;
+    state->ahead = state->logits_ahead = true;
+    state->behind = false;
+}
+
 void state_copy(struct state *to, const struct state *from)
 {
     to->tokens = from->tokens;
@@ -121,7 +131,10 @@ void state_copy(struct state *to, const struct state *from)
     if (from->ahead) {
         struct state through = *to;
         through.mirror = from->mirror;
-        (void)!from->mirror->fetch(&through, NULL);
+        if (!from->mirror || !from->mirror->fetch(&through, NULL)) {
+            lose(to);
+            return;
+        }
         copy_logits(to, from);
     } else {
         memcpy(to->data, from->data, from->floats * sizeof *from->data);

@@ -51,7 +51,7 @@ void state_written(struct state *state);
 
 void state_reset(struct state *state);
 
-/* Should a device fail here, the next pass says so. */
+/* Should a device fail here, the next pass or fetch of the copy says so. */
 void state_copy(struct state *to, const struct state *from);
 
 size_t state_bytes(const struct model_shape *shape);

@@ -174,6 +174,8 @@ static struct cuda_mirror *attach(struct forward *f, struct state *state, struct
 
 struct cuda_mirror *cuda_mirror_of(struct forward *f, struct state *state, struct error *error)
 {
+    if (!state->mirror && !state_fetch(state, error)) /* lost with another device */
+        return NULL;
     struct cuda_mirror *mirror = attach(f, state, error);
     size_t bytes = bytes_of(f);
     if (!mirror || !state->behind)
