@@ -215,12 +215,15 @@ class Tmux(Terminal):
         (self.folder / "conf").write_text(
             "set -g default-terminal tmux-256color\nset -g status off\nset -g set-clipboard off\n")
         words = [str(options.program), *map(str, arguments)]
-        (self.folder / "script").write_text("""while [ ! -e %(go)s ]; do sleep 0.02; done
+        # A key that comes just when the program has left must not end the script, which has
+        # to write down the code first. Its child gets the signals as they are by default.
+        (self.folder / "script").write_text("""trap : INT QUIT TSTP
+while [ ! -e %(go)s ]; do sleep 0.02; done
 cd %(cwd)s
 %(program)s
 echo $? >%(code)s.new
 mv %(code)s.new %(code)s
-sleep 3600
+while :; do sleep 3600; done
 """ % {"go": self.folder / "go", "code": self.folder / "code", "cwd": home.folder,
        "program": program or " ".join(map(shlex.quote, words))})
         self.tmux("new-session", "-d", "-s", "s", "-x", columns, "-y", lines,
