@@ -66,16 +66,32 @@ static void report_lines(struct db_report *report, const char *file, char *text)
             db_report(report, "%s: %s", file, line);
 }
 
+/* Whether SQLite finds anything in the file; each line of it goes to `report`, if there is one. */
+static bool run_check(struct db_query *query, struct db *db, struct db_report *report)
+{
+    bool found = false;
+    db_prepare(query, db, "check the file", "PRAGMA integrity_check(100)");
+    while (db_row(query)) {
+        char *text = db_get_text(query, NULL);
+        if (text && strcmp(text, "ok") != 0) {
+            found = true;
+            if (report)
+                report_lines(report, db->kind->file, text);
+        }
+        free(text);
+    }
+    return found;
+}
+
+/* A page that it has no memory for SQLite may call damaged: what it finds counts when it is found
+ * again. */
 static bool check_integrity(struct db *db, struct db_report *report, struct error *error)
 {
     struct db_query query;
     db_report_kind(report);
-    db_prepare(&query, db, "check the file", "PRAGMA integrity_check(100)");
-    while (db_row(&query)) {
-        char *text = db_get_text(&query, NULL);
-        if (text && strcmp(text, "ok") != 0)
-            report_lines(report, db->kind->file, text);
-        free(text);
+    if (run_check(&query, db, NULL)) {
+        (void)!db_finish(&query, NULL);
+        (void)run_check(&query, db, report);
     }
     return db_report_finish(report, &query, error);
 }

@@ -265,6 +265,9 @@ static int look_at_contents(struct look *look, char *check, size_t size, int64_t
     if (status == SQLITE_OK) {
         *version = strtoll(number, NULL, 10);
         status = first_row(look, "PRAGMA quick_check(1)", check, size);
+        /* A page that it has no memory for SQLite may call damaged. */
+        if (status == SQLITE_OK && strcmp(check, "ok") != 0)
+            status = first_row(look, "PRAGMA quick_check(1)", check, size);
     }
     if (status == SQLITE_OK)
         take_dates(look, latest);
