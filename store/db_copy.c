@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,14 +69,11 @@ static bool make_part(const char *part, struct error *error)
 
 static void remove_part(const char *part)
 {
-    static const char *const ends[] = {"-wal", "-journal"};
-    unlink(part); /* first, since it takes no memory */
-    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
-        char *path = db_path_beside(part, ends[i]);
-        if (path)
+    static const char *const ends[] = {"", "-journal", "-wal", "-shm"};
+    char path[PATH_MAX + 16]; /* there may be no memory; a longer path could not be opened */
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
+        if ((size_t)snprintf(path, sizeof path, "%s%s", part, ends[i]) < sizeof path)
             unlink(path);
-        free(path);
-    }
 }
 
 static bool copy_pages(struct db *copy, struct db *db, struct error *error)
