@@ -202,12 +202,24 @@ static bool place(struct token_places *p, const struct token *t, uint32_t lanes)
 
 static_assert(WARPS * 16 * SUMS_PITCH * 4 <= PIECE, "many lanes' sums lie in the first piece");
 
-template <int LANES> static uint32_t turn_bytes(const struct device_matrix *m, uint32_t plain_shift)
+/* A turn of a matrix: bytes of a tile, and units as a power of 2. */
+struct matrix_turn {
+    bool plain;
+    uint32_t bytes, shift;
+};
+
+template <int LANES>
+static struct matrix_turn turn_of(const struct device_matrix *m, uint32_t plain_shift)
 {
     const bool plain = m->form != DEVICE_PACKED;
     const uint32_t bytes = tile_bytes_of(plain ? (uint32_t)FRAGMENT_PLAIN : (uint32_t)m->type);
-    const uint32_t shift = turn_shift<LANES>(plain, bytes, plain_shift);
-    return device_round_up(plain ? 16 * row_pitch(shift) : bytes << shift, 128);
+    return {plain, bytes, turn_shift<LANES>(plain, bytes, plain_shift)};
+}
+
+template <int LANES> static uint32_t turn_bytes(const struct device_matrix *m, uint32_t plain_shift)
+{
+    const struct matrix_turn turn = turn_of<LANES>(m, plain_shift);
+    return device_round_up(turn.plain ? 16 * row_pitch(turn.shift) : turn.bytes << turn.shift, 128);
 }
 
 static void make_room(struct token *t, const struct device_matrix *m)
@@ -223,9 +235,7 @@ static void make_room(struct token *t, const struct device_matrix *m)
 static uint32_t turns_of(const struct product_shape *p, const struct device_matrix *m,
                          uint32_t plain_shift)
 {
-    const bool plain = m->form != DEVICE_PACKED;
-    const uint32_t bytes = tile_bytes_of(plain ? (uint32_t)FRAGMENT_PLAIN : (uint32_t)m->type);
-    return p->each * divided_up(p->cut, 1u << turn_shift<ONE>(plain, bytes, plain_shift));
+    return p->each * divided_up(p->cut, 1u << turn_of<ONE>(m, plain_shift).shift);
 }
 
 /* The warps aside take the slices of a round one after the other, each through all of its turns:
@@ -233,14 +243,13 @@ static uint32_t turns_of(const struct product_shape *p, const struct device_matr
 static bool is_aside(const struct token *t, const struct device_matrix *m,
                      const struct token_places *places)
 {
-    const bool plain = m->form != DEVICE_PACKED;
     const struct product_shape *p = &t->work.shapes[STAGE_X];
-    const uint32_t bytes = tile_bytes_of(plain ? (uint32_t)FRAGMENT_PLAIN : (uint32_t)m->type);
-    const uint32_t shift = turn_shift<ONE>(plain, bytes, places->plain_shift);
-    const uint32_t group = p->cuts > 1 ? 1 : (uint32_t)WARPS >> p->slice_shift[plain];
+    const struct matrix_turn turn = turn_of<ONE>(m, places->plain_shift);
+    const uint32_t slices = 1u << p->slice_shift[turn.plain];
+    const uint32_t group = p->cuts > 1 ? 1 : WARPS / slices;
     const uint32_t tiles = p->each < group ? p->each : group;
-    return (tiles == 1 && p->cut <= 1u << p->slice_shift[plain]) ||
-           tiles * divided_up(p->cut, 1u << shift) <= places->slots;
+    return (tiles == 1 && p->cut <= slices) ||
+           tiles * divided_up(p->cut, 1u << turn.shift) <= places->slots;
 }
 
 /* Whether one lane's kernel can run the model: rows of channels and gates share no tile, there is
