@@ -14,11 +14,7 @@ bool cuda_decode_new(struct forward *f, struct error *error)
         return true;
     if (!cuda_check(cudaMalloc((void **)&f->token_layers, bytes), doing, error) ||
         !cuda_check(cudaMemcpy(f->token_layers, f->layers, bytes, cudaMemcpyHostToDevice), doing,
-                    error) ||
-        !cuda_check(cudaMalloc((void **)&f->token_lanes, sizeof *f->token_lanes), doing, error) ||
-        !cuda_check(
-            cudaHostAlloc((void **)&f->host_lanes, sizeof *f->host_lanes, cudaHostAllocDefault),
-            doing, error))
+                    error))
         return false;
     const struct token_model model = {
         .layers = f->token_layers,
@@ -40,31 +36,26 @@ void cuda_decode_free(struct forward *f)
 {
     token_free(f->token);
     cudaFree(f->token_layers);
-    cudaFree(f->token_lanes);
-    cudaFreeHost(f->host_lanes);
 }
 
 /* --- a step -------------------------------------------------------------------------- */
 
+/* Nobody waits here: what comes next on the stream does, and who reads its results. */
 static bool step(struct forward *f, struct state *const *states, const int32_t *tokens,
                  uint32_t count, struct error *error)
 {
     static const char doing[] = "generating";
-    struct token_lanes *lanes = f->host_lanes;
+    struct token_lanes lanes = {0};
     for (uint32_t i = 0; i < count; i++) {
         struct cuda_mirror *mirror = cuda_mirror_of(f, states[i], error);
         if (!mirror)
             return false;
-        lanes->states[i] = mirror->data;
-        lanes->tokens[i] = tokens[i];
+        lanes.states.of[i] = mirror->data;
+        lanes.tokens[i] = tokens[i];
     }
     for (uint32_t i = 0; i < count; i++)
         cuda_mirror_written(states[i]);
-    return cuda_check(cudaMemcpyAsync(f->token_lanes, lanes, sizeof *lanes, cudaMemcpyHostToDevice,
-                                      f->stream),
-                      doing, error) &&
-           cuda_check(token_run(f->token, f->token_lanes, count, f->stream), doing, error) &&
-           cuda_check(cudaStreamSynchronize(f->stream), doing, error);
+    return cuda_check(token_run(f->token, &lanes, count, f->stream), doing, error);
 }
 
 static void nothing(void *context, size_t item, unsigned worker)
@@ -100,17 +91,13 @@ static bool choose(struct forward *f, struct state *const *states, uint32_t coun
             return false;
         rows.logits[i] = cuda_mirror_logits(mirror);
     }
-    device_choose(f->choices, f->chosen, &rows, (uint32_t)f->model->shape.vocabulary, count,
+    device_choose(f->choices, f->choosing, &rows, (uint32_t)f->model->shape.vocabulary, count,
                   f->stream);
     if (!cuda_check(cudaGetLastError(), doing, error) ||
-        !cuda_check(cudaMemcpyAsync(f->host_choices, f->choices, count * sizeof *f->choices,
-                                    cudaMemcpyDeviceToHost, f->stream),
-                    doing, error) ||
         !cuda_check(cudaStreamSynchronize(f->stream), doing, error))
         return false;
     for (uint32_t i = 0; i < count; i++)
-        choices[i] =
-            (struct forward_choice){f->host_choices[i].token, f->host_choices[i].log_probability};
+        choices[i] = (struct forward_choice){f->choices[i].token, f->choices[i].log_probability};
     return true;
 }
 

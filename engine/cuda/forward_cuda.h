@@ -52,8 +52,7 @@ struct forward {
     float *x, *dbc, *delta, *bc, *logits;
     void *u, *xz, *xc, *dt, *panel;
     float *top, *sum, *target, *bits;
-    struct device_choice *choices;     /* [DEVICE_CHOICE_ROWS] */
-    struct device_choice_part *chosen; /* [DEVICE_CHOICE_ROWS][DEVICE_CHOICE_PARTS] */
+    struct device_choice_work *choosing;
     int *different;
     float *all_logits; /* [256][V], made when first wanted */
     struct cuda_plan plan, host_plan;
@@ -64,8 +63,8 @@ struct forward {
     void *staging; /* two halves of staging_bytes */
     size_t staging_bytes;
     cudaEvent_t staged[2];
-    float *host_bits;                   /* [most_rows] */
-    struct device_choice *host_choices; /* [DEVICE_CHOICE_ROWS] */
+    float *host_bits;              /* [most_rows] */
+    struct device_choice *choices; /* [DEVICE_CHOICE_ROWS], which the device writes itself */
 
     /* The pass in progress. */
     uint32_t rows, segment_count, logit_count;
@@ -73,9 +72,8 @@ struct forward {
     float **copies;  /* [most_rows] where all logits of a row go */
     bool want_all;
 
-    struct token *token;                          /* NULL: decode by the prefill kernels */
-    struct token_layer *token_layers;             /* on the device */
-    struct token_lanes *token_lanes, *host_lanes; /* on the device and pinned */
+    struct token *token;              /* NULL: decode by the prefill kernels */
+    struct token_layer *token_layers; /* on the device */
 
     struct cuda_mirror *living, *spare;
     struct forward_snapshot *snapshots; /* idle ones */

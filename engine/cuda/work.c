@@ -66,9 +66,7 @@ static size_t layout(struct forward *f, unsigned char *base)
     f->sum = take(base, &used, rows * f->parts * sizeof(float));
     f->target = take(base, &used, rows * sizeof(float));
     f->bits = take(base, &used, rows * sizeof(float));
-    f->choices = take(base, &used, DEVICE_CHOICE_ROWS * sizeof *f->choices);
-    f->chosen =
-        take(base, &used, (size_t)DEVICE_CHOICE_ROWS * DEVICE_CHOICE_PARTS * sizeof *f->chosen);
+    f->choosing = take(base, &used, sizeof *f->choosing);
     f->different = take(base, &used, sizeof(int));
     size_t before = used;
     plan_layout(&f->plan, base, rows, &used);
@@ -114,7 +112,7 @@ static bool allocate_pinned(struct forward *f, struct error *error)
     size_t used = 0;
     if (!pinned(&f->host_plan_memory, f->plan_bytes, error) ||
         !pinned(&f->host_bits, f->most_rows * sizeof(float), error) ||
-        !pinned(&f->host_choices, DEVICE_CHOICE_ROWS * sizeof *f->host_choices, error))
+        !pinned(&f->choices, DEVICE_CHOICE_ROWS * sizeof *f->choices, error))
         return false;
     plan_layout(&f->host_plan, f->host_plan_memory, f->most_rows, &used);
     f->bits_to = calloc(f->most_rows, sizeof *f->bits_to);
@@ -209,7 +207,7 @@ void cuda_work_free(struct forward *f)
     cudaFreeHost(f->staging);
     cudaFreeHost(f->host_plan_memory);
     cudaFreeHost(f->host_bits);
-    cudaFreeHost(f->host_choices);
+    cudaFreeHost(f->choices);
     free(f->bits_to);
     free(f->copies);
     free(f->layers);

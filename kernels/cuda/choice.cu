@@ -34,11 +34,29 @@ __device__ __forceinline__ float clamped(float logit)
     return fminf(fmaxf(logit, -3.402823466e38f), 3.402823466e38f);
 }
 
-/* A part of a row: its likeliest token, and the sum of exp(logit - top). */
-__global__ void __launch_bounds__(THREADS)
-    choose_part(struct device_choice_part *parts,
-                const __grid_constant__ struct device_choice_rows rows, uint32_t vocabulary)
+/* A row's parts, a thread each. In double: shown to people, no state depends on it. */
+__device__ __forceinline__ struct device_choice choice_of(const struct device_choice_part *parts)
 {
+    const struct device_choice_part *at = &parts[threadIdx.x];
+    const struct device_choice_part part = {__ldcg(&at->top), __ldcg(&at->sum), __ldcg(&at->token)};
+    const likeliest best = likeliest_of({part.top, part.token});
+    double sum =
+        part.token == NO_TOKEN
+            ? 0.0
+            : (double)part.sum * exp((double)clamped(part.top) - (double)clamped(best.top));
+#pragma unroll
+    for (int step = 16; step; step /= 2)
+        sum += __shfl_xor_sync(0xFFFFFFFFu, sum, step);
+    return {(int32_t)best.token, best.token == NO_TOKEN ? 0.0f : (float)(0.0 - log(sum))};
+}
+
+/* A part of a row: its likeliest token, and the sum of exp(logit - top). The block that is the
+ * last of a row's to be done brings the parts together. */
+__global__ void __launch_bounds__(THREADS)
+    choose(struct device_choice *out, struct device_choice_work *work,
+           const __grid_constant__ struct device_choice_rows rows, uint32_t vocabulary)
+{
+    __shared__ bool last;
     __shared__ likeliest warps[THREADS / 32];
     __shared__ float scratch[33];
     const float *x = rows.logits[blockIdx.y];
@@ -62,35 +80,28 @@ __global__ void __launch_bounds__(THREADS)
             sum = __fadd_rn(sum, math_exp(__fsub_rn(clamped(logit), clamped(best.top))));
     }
     sum = math_block_sum(sum, scratch);
+    if (threadIdx.x == 0) {
+        work->parts[blockIdx.y][blockIdx.x] = {best.top, sum, best.token};
+        __threadfence();
+        last = atomicInc(&work->done[blockIdx.y], DEVICE_CHOICE_PARTS - 1) ==
+               DEVICE_CHOICE_PARTS - 1; /* and the count is 0 again */
+    }
+    __syncthreads();
+    if (!last || threadIdx.x >= DEVICE_CHOICE_PARTS)
+        return;
+    __threadfence();
+    const struct device_choice choice = choice_of(work->parts[blockIdx.y]);
     if (threadIdx.x == 0)
-        parts[blockIdx.y * DEVICE_CHOICE_PARTS + blockIdx.x] = {best.top, sum, best.token};
-}
-
-/* A row's parts, a thread each. In double: shown to people, no state depends on it. */
-__global__ void choose(struct device_choice *out, const struct device_choice_part *parts)
-{
-    const struct device_choice_part part = parts[blockIdx.x * DEVICE_CHOICE_PARTS + threadIdx.x];
-    const likeliest best = likeliest_of({part.top, part.token});
-    double sum =
-        part.token == NO_TOKEN
-            ? 0.0
-            : (double)part.sum * exp((double)clamped(part.top) - (double)clamped(best.top));
-#pragma unroll
-    for (int step = 16; step; step /= 2)
-        sum += __shfl_xor_sync(0xFFFFFFFFu, sum, step);
-    if (threadIdx.x == 0)
-        out[blockIdx.x] = {(int32_t)best.token,
-                           best.token == NO_TOKEN ? 0.0f : (float)(0.0 - log(sum))};
+        out[blockIdx.y] = choice;
 }
 
 static_assert(DEVICE_CHOICE_PARTS == 32, "a warp has a part a thread");
 
-void device_choose(struct device_choice *out, struct device_choice_part *parts,
+void device_choose(struct device_choice *out, struct device_choice_work *work,
                    const struct device_choice_rows *rows, uint32_t vocabulary, uint32_t count,
                    cudaStream_t stream)
 {
-    if (count == 0)
-        return;
-    choose_part<<<dim3(DEVICE_CHOICE_PARTS, count), THREADS, 0, stream>>>(parts, *rows, vocabulary);
-    choose<<<count, DEVICE_CHOICE_PARTS, 0, stream>>>(out, parts);
+    if (count > 0)
+        choose<<<dim3(DEVICE_CHOICE_PARTS, count), THREADS, 0, stream>>>(out, work, *rows,
+                                                                         vocabulary);
 }

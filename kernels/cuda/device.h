@@ -59,6 +59,11 @@ void device_unpack(void *out, bool precise, const struct device_matrix *m, uint3
 void device_embed(float *x, uint32_t x_stride, const struct device_matrix *embedding,
                   const int32_t *tokens, uint32_t rows, cudaStream_t stream);
 
+/* The same of at most DEVICE_FEW rows with the tokens on the host, read before it returns. */
+enum { DEVICE_FEW = 64 };
+void device_embed_few(float *x, uint32_t x_stride, const struct device_matrix *embedding,
+                      const int32_t *tokens, uint32_t rows, cudaStream_t stream);
+
 /* out[r] = x[index ? index[r] : r] normalized and weighted. */
 void device_norm(void *out, bool precise, uint32_t out_stride, const float *x, uint32_t x_stride,
                  const int32_t *index, const float *weight, float epsilon, uint32_t size,
@@ -147,9 +152,15 @@ struct device_choice_part {
     uint32_t token;
 };
 
-/* out [count] and parts [count][DEVICE_CHOICE_PARTS] on the device; rows on the host, read before
+/* Zero at first; left so that it can be used again. */
+struct device_choice_work {
+    struct device_choice_part parts[DEVICE_CHOICE_ROWS][DEVICE_CHOICE_PARTS];
+    uint32_t done[DEVICE_CHOICE_ROWS]; /* parts of each row */
+};
+
+/* out [count] where the device can write, work on the device; rows on the host, read before
  * this returns. */
-void device_choose(struct device_choice *out, struct device_choice_part *parts,
+void device_choose(struct device_choice *out, struct device_choice_work *work,
                    const struct device_choice_rows *rows, uint32_t vocabulary, uint32_t count,
                    cudaStream_t stream);
 

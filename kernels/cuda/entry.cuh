@@ -59,7 +59,7 @@ template <int LANES>
 __device__ __forceinline__ void enter_token(token_shared<LANES> &shared, shared_matrix *matrices,
                                             const struct token_model &model, const token_work &w,
                                             const token_places &places,
-                                            const struct token_lanes *lane_table, uint32_t lanes)
+                                            const struct token_states &states, uint32_t lanes)
 {
     list_matrices(matrices, model);
     load_layer(shared, model, 0, threadIdx.x);
@@ -67,7 +67,7 @@ __device__ __forceinline__ void enter_token(token_shared<LANES> &shared, shared_
     if (threadIdx.x < STAGES)
         shared.shares[threadIdx.x] = share_of(w.shapes[threadIdx.x], threadIdx.x == STAGE_X);
     for (uint32_t n = threadIdx.x; n < lanes; n += blockDim.x)
-        shared.states[n] = lane_table->states[n];
+        shared.states[n] = states.of[n];
     if (threadIdx.x == 0) {
         for (uint32_t i = 0; i < FULLS; i++)
             ring_init(&shared.full[i], 1);

@@ -188,7 +188,7 @@ __device__ __forceinline__ void lanes_compute(lanes_run_state &c)
 /* --- the kernel ------------------------------------------------------------------------- */
 
 __device__ __forceinline__ void lanes_set_up(lanes_shared &shared, const struct token_model &model,
-                                             const struct token_lanes *table, uint32_t lanes)
+                                             const struct token_states &states, uint32_t lanes)
 {
     const uint32_t i = threadIdx.x;
     for (uint32_t k = i; k <= model.layer_count * 4; k += LANES_THREADS) {
@@ -202,7 +202,7 @@ __device__ __forceinline__ void lanes_set_up(lanes_shared &shared, const struct 
     if (i < sizeof(struct token_layer) / 4)
         ((uint32_t *)&shared.layers[0])[i] = ((const uint32_t *)model.layers)[i];
     if (i < lanes)
-        shared.states[i] = table->states[i];
+        shared.states[i] = states.of[i];
     if (i < sizeof shared.zero / 4)
         ((uint32_t *)shared.zero)[i] = 0;
     if (i == 0) {
@@ -229,15 +229,15 @@ enum {
 
 __global__ void __launch_bounds__(LANES_THREADS, 1)
     lanes_kernel(const __grid_constant__ struct token_model model,
-                 const __grid_constant__ lanes_work w, const struct token_lanes *table,
-                 uint32_t lanes)
+                 const __grid_constant__ lanes_work w,
+                 const __grid_constant__ struct token_states states, uint32_t lanes)
 {
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
     extern __shared__ __align__(128) uint8_t memory[];
     lanes_shared &shared = *(lanes_shared *)(memory + LANES_SLOTS_END);
     const uint32_t steps = model.layer_count * 4 + 1, warp = threadIdx.x / 32;
     uint8_t *slots = memory + LANES_PIECES_END;
-    lanes_set_up(shared, model, table, lanes);
+    lanes_set_up(shared, model, states, lanes);
     if (warp < WARPS) {
         asm volatile("setmaxnreg.inc.sync.aligned.u32 208;");
         lanes_run_state c = {model,  w,     shared,      slots + warp * LANES_SLOTS * LANES_SLOT,
@@ -424,10 +424,10 @@ void lanes_free(struct lanes *t)
     free(t);
 }
 
-cudaError_t lanes_run(struct lanes *t, const struct token_lanes *table, uint32_t count,
+cudaError_t lanes_run(struct lanes *t, const struct token_states *states, uint32_t count,
                       cudaStream_t stream)
 {
     struct launch launch;
     set_launch(&launch, t->blocks, stream);
-    return cudaLaunchKernelEx(&launch.config, lanes_kernel, t->model, t->work, table, count);
+    return cudaLaunchKernelEx(&launch.config, lanes_kernel, t->model, t->work, *states, count);
 }

@@ -33,8 +33,8 @@ struct lanes_request {
 struct lanes *lanes_new(const struct lanes_request *request);
 void lanes_free(struct lanes *lanes);
 
-/* x holds the tokens' embeddings. table: on the device. */
-cudaError_t lanes_run(struct lanes *lanes, const struct token_lanes *table, uint32_t count,
+/* x holds the tokens' embeddings. */
+cudaError_t lanes_run(struct lanes *lanes, const struct token_states *states, uint32_t count,
                       cudaStream_t stream);
 
 #endif

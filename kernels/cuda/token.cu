@@ -261,7 +261,7 @@ template <int LANES>
 __global__ void __launch_bounds__(token_threads<LANES>::value, 1)
     token_kernel(const __grid_constant__ struct token_model model,
                  const __grid_constant__ token_work w, const __grid_constant__ token_places places,
-                 const struct token_lanes *lane_table, uint32_t lanes)
+                 const __grid_constant__ struct token_states states, uint32_t lanes)
 {
 #if __CUDA_ARCH__ >= 900
     extern __shared__ __align__(128) uint8_t memory[];
@@ -272,7 +272,7 @@ __global__ void __launch_bounds__(token_threads<LANES>::value, 1)
         memory + places.ring, shared.full,        shared.empty, {places.slots, places.inverse},
         places.slot_bytes,    places.plain_shift, places.ahead};
 
-    enter_token(shared, matrices, model, w, places, lane_table, lanes);
+    enter_token(shared, matrices, model, w, places, states, lanes);
     if (threadIdx.x / 32 == WARPS) {
         fetch_weights<LANES>(w, ring, matrices, shared.shares, steps);
     } else if (threadIdx.x / 32 == WARPS + 1) {
@@ -307,7 +307,7 @@ __global__ void __launch_bounds__(token_threads<LANES>::value, 1)
 __global__ void __launch_bounds__(ONE_THREADS, 1)
     one_kernel(const __grid_constant__ struct token_model model,
                const __grid_constant__ token_work w, const __grid_constant__ token_places places,
-               const struct token_lanes *lane_table, uint32_t epoch)
+               const __grid_constant__ struct token_states states, uint32_t epoch)
 {
 #if __CUDA_ARCH__ >= 900
     extern __shared__ __align__(128) uint8_t memory[];
@@ -318,7 +318,7 @@ __global__ void __launch_bounds__(ONE_THREADS, 1)
         memory + places.ring, shared.full,        shared.empty, {places.slots, places.inverse},
         places.slot_bytes,    places.plain_shift, places.ahead};
 
-    enter_token(shared, matrices, model, w, places, lane_table, 1);
+    enter_token(shared, matrices, model, w, places, states, 1);
     one_step *plan = (one_step *)(memory + places.plan);
     one_plan(plan, w, shared.shares, matrices, places.plain_shift, steps);
     __syncthreads();
@@ -483,13 +483,14 @@ cudaError_t token_run(struct token *t, const struct token_lanes *lanes, uint32_t
     const struct kernel kernel = kernel_for(t, count);
     if (!place(&places, t, count))
         return cudaErrorInvalidValue;
-    device_embed(t->work.x, t->work.embedding_stride, &t->model.embedding_matrix, lanes->tokens,
-                 count, stream);
+    device_embed_few(t->work.x, t->work.embedding_stride, &t->model.embedding_matrix, lanes->tokens,
+                     count, stream);
     if (count >= LANES_LEAST && t->lanes)
-        return lanes_run(t->lanes, lanes, count, stream);
+        return lanes_run(t->lanes, &lanes->states, count, stream);
     const bool one = t->one && count == ONE;
     uint32_t last = one ? t->epoch : count;
-    void *arguments[] = {&t->model, &t->work, &places, &lanes, &last};
+    struct token_states states = lanes->states;
+    void *arguments[] = {&t->model, &t->work, &places, &states, &last};
     if (one)
         t->epoch += t->model.layer_count;
     return cudaLaunchCooperativeKernel(kernel.code, dim3((uint32_t)t->blocks),

@@ -20,9 +20,13 @@ struct token_layer {
     const float *norm, *conv_weight, *conv_bias, *dt_bias, *a, *skip;
 };
 
-/* What changes from token to token; copied to the device before each launch. */
+/* What changes from token to token; it travels with the launch. */
+struct token_states {
+    float *of[TOKEN_LANES]; /* each lane's state on the device */
+};
+
 struct token_lanes {
-    float *states[TOKEN_LANES];
+    struct token_states states;
     int32_t tokens[TOKEN_LANES];
 };
 
@@ -42,8 +46,8 @@ struct token;
 struct token *token_new(const struct token_model *model, char why[256]);
 void token_free(struct token *token);
 
-/* lanes: on the device. logits: [count][vocabulary] on the device; they go into the states
- * too. */
+/* lanes: on the host, read before it returns. logits: [count][vocabulary] on the device; they go
+ * into the states too. */
 cudaError_t token_run(struct token *token, const struct token_lanes *lanes, uint32_t count,
                       cudaStream_t stream);
 const float *token_logits(const struct token *token);

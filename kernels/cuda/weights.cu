@@ -3,6 +3,7 @@
 #include "kernels/cuda/packed.cuh"
 
 #include <cassert>
+#include <cstring>
 
 /* Calls f<TYPE>(...) for the type of a packed matrix. */
 #define FOR_TYPE(type, call)                                                                       \
@@ -292,9 +293,20 @@ void device_unpack(void *out, bool precise, const struct device_matrix *m, uint3
 #undef UNPACK
 }
 
-template <int TYPE>
+/* Tokens that come with the launch. */
+struct few_tokens {
+    int32_t at[DEVICE_FEW];
+
+    __device__ __forceinline__ int32_t operator[](uint32_t i) const
+    {
+        return at[i];
+    }
+};
+
+template <int TYPE, typename TOKENS>
 __global__ void embed_packed(float *x, uint32_t x_stride, const uint8_t *tiles,
-                             uint32_t column_tiles, uint32_t columns, const int32_t *tokens)
+                             uint32_t column_tiles, uint32_t columns,
+                             const __grid_constant__ TOKENS tokens)
 {
     uint32_t row = (uint32_t)tokens[blockIdx.x];
     for (uint32_t k = threadIdx.x; k / 4 * 32 < columns; k += blockDim.x) {
@@ -313,8 +325,10 @@ __global__ void embed_packed(float *x, uint32_t x_stride, const uint8_t *tiles,
     }
 }
 
+template <typename TOKENS>
 __global__ void embed_plain(float *x, uint32_t x_stride, const void *data, bool precise,
-                            uint32_t padded, uint32_t columns, const int32_t *tokens)
+                            uint32_t padded, uint32_t columns,
+                            const __grid_constant__ TOKENS tokens)
 {
     size_t row = (size_t)tokens[blockIdx.x] * padded;
     for (uint32_t c = threadIdx.x; c < columns; c += blockDim.x)
@@ -323,17 +337,32 @@ __global__ void embed_plain(float *x, uint32_t x_stride, const void *data, bool 
                     : __bfloat162float(((const __nv_bfloat16 *)data)[row + c]);
 }
 
-void device_embed(float *x, uint32_t x_stride, const struct device_matrix *m, const int32_t *tokens,
+template <typename TOKENS>
+static void embed(float *x, uint32_t x_stride, const struct device_matrix *m, TOKENS tokens,
                   uint32_t rows, cudaStream_t stream)
 {
     if (m->form != DEVICE_PACKED) {
-        embed_plain<<<rows, 256, 0, stream>>>(x, x_stride, m->data, m->form == DEVICE_F32,
-                                              m->padded, m->columns, tokens);
+        embed_plain<TOKENS><<<rows, 256, 0, stream>>>(x, x_stride, m->data, m->form == DEVICE_F32,
+                                                      m->padded, m->columns, tokens);
         return;
     }
 #define EMBED(TYPE)                                                                                \
-    embed_packed<TYPE><<<rows, 128, 0, stream>>>(x, x_stride, (const uint8_t *)m->data,            \
-                                                 m->padded / 256, m->columns, tokens)
+    embed_packed<TYPE, TOKENS><<<rows, 128, 0, stream>>>(x, x_stride, (const uint8_t *)m->data,    \
+                                                         m->padded / 256, m->columns, tokens)
     FOR_TYPE(m->type, EMBED)
 #undef EMBED
+}
+
+void device_embed(float *x, uint32_t x_stride, const struct device_matrix *m, const int32_t *tokens,
+                  uint32_t rows, cudaStream_t stream)
+{
+    embed(x, x_stride, m, tokens, rows, stream);
+}
+
+void device_embed_few(float *x, uint32_t x_stride, const struct device_matrix *m,
+                      const int32_t *tokens, uint32_t rows, cudaStream_t stream)
+{
+    struct few_tokens few = {};
+    memcpy(few.at, tokens, rows * sizeof *tokens);
+    embed(x, x_stride, m, few, rows, stream);
 }

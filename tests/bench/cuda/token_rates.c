@@ -128,7 +128,7 @@ struct bench {
     struct token *token;
     size_t weight_bytes, state_floats;
     float *states[TOKEN_LANES];
-    struct token_lanes *lanes;
+    struct token_lanes lanes;
 };
 
 static struct device_matrix new_matrix(struct bench *b, enum blocks_type type, uint32_t outputs,
@@ -256,7 +256,6 @@ static void make_model(struct bench *b, enum blocks_type type, enum blocks_type 
         fprintf(stderr, "token_rates: %s\n", why);
         exit(1);
     }
-    b->lanes = device_bytes(sizeof *b->lanes);
     for (int i = 0; i < TOKEN_LANES; i++)
         b->states[i] = device_bytes(b->state_floats * sizeof(float));
 }
@@ -278,7 +277,6 @@ static void free_model(struct bench *b)
     for (size_t i = 0; i < 5; i++)
         free(b->exact.weights[i]);
     free(b->exact.state);
-    cudaFree(b->lanes);
     token_free(b->token);
 }
 
@@ -494,13 +492,11 @@ static struct reference new_reference(void)
 /* Lane i of n gets the tokens 1000 i + k. */
 static void run_tokens(struct bench *b, uint32_t lanes, int32_t k)
 {
-    struct token_lanes table = {0};
     for (uint32_t i = 0; i < lanes; i++) {
-        table.states[i] = b->states[i];
-        table.tokens[i] = (int32_t)(1000 * i) + k;
+        b->lanes.states.of[i] = b->states[i];
+        b->lanes.tokens[i] = (int32_t)(1000 * i) + k;
     }
-    must(cudaMemcpy(b->lanes, &table, sizeof table, cudaMemcpyHostToDevice), "copying");
-    must(token_run(b->token, b->lanes, lanes, NULL), "launching");
+    must(token_run(b->token, &b->lanes, lanes, NULL), "launching");
 }
 
 static void reset(struct bench *b)
@@ -629,7 +625,7 @@ static void measure(struct bench *b, const char *name, uint32_t lanes, int round
         run_tokens(b, lanes, k);
     must(cudaEventRecord(from, NULL), "timing");
     for (int k = 0; k < rounds; k++)
-        must(token_run(b->token, b->lanes, lanes, NULL), "launching");
+        must(token_run(b->token, &b->lanes, lanes, NULL), "launching");
     must(cudaEventRecord(to, NULL), "timing");
     double ms = milliseconds(from, to) / rounds;
     printf("%-8s %2u lanes: %8.3f ms, %8.1f tokens/s, %.2f of the copy bandwidth\n", name, lanes,

@@ -50,9 +50,14 @@ static void check_rows(void)
         table.logits[r] = cuda_put(values[r], vocabulary * sizeof *values[r]);
     }
     struct device_choice *out = cuda_put(NULL, rows * sizeof *out);
-    struct device_choice_part *parts = cuda_put(NULL, rows * DEVICE_CHOICE_PARTS * sizeof *parts);
-    device_choose(out, parts, &table, vocabulary, rows, 0);
+    static const struct device_choice_work unused;
+    struct device_choice_work *work = cuda_put(&unused, sizeof unused);
+    device_choose(out, work, &table, vocabulary, rows, 0);
+    struct device_choice *first = cuda_take(out, rows * sizeof *first);
+    device_choose(out, work, &table, vocabulary, rows, 0);
     struct device_choice *have = cuda_take(out, rows * sizeof *have);
+    assert_memory_equal(first, have, rows * sizeof *have);
+    free(first);
     for (size_t r = 0; r < rows; r++) {
         float want;
         int32_t token = sampler_likeliest(values[r], vocabulary, &want);

@@ -340,27 +340,23 @@ static void check_lane(const struct test_model *m, size_t lane, const float *hav
 static void generate(struct token *token, const struct test_model *m, float *states,
                      int32_t tokens[LANES][STEPS], size_t first, size_t count)
 {
-    struct token_lanes lanes = {{NULL}, {0}};
-    struct token_lanes *d_lanes;
-    cuda_require(cudaMalloc((void **)&d_lanes, sizeof lanes), "lanes");
+    struct token_lanes lanes = {0};
     for (size_t i = 0; i < count; i++)
-        lanes.states[i] = states + (first + i) * m->stride;
+        lanes.states.of[i] = states + (first + i) * m->stride;
     for (size_t step = 0; step < STEPS; step++) {
         for (size_t i = 0; i < count; i++)
             lanes.tokens[i] = tokens[first + i][step];
-        cuda_require(cudaMemcpy(d_lanes, &lanes, sizeof lanes, cudaMemcpyHostToDevice), "lanes");
-        cuda_require(token_run(token, d_lanes, (uint32_t)count, 0), "a token");
+        cuda_require(token_run(token, &lanes, (uint32_t)count, 0), "a token");
         cuda_wait("a token");
     }
     for (size_t i = 0; i < count; i++) { /* the logits that came out are the state's */
         size_t bytes = m->vocabulary * sizeof(float);
         float *out = cuda_take(token_logits(token) + i * m->vocabulary, bytes);
-        float *kept = cuda_take(lanes.states[i] + m->token.state_logits, bytes);
+        float *kept = cuda_take(lanes.states.of[i] + m->token.state_logits, bytes);
         assert_memory_equal(out, kept, bytes);
         free(out);
         free(kept);
     }
-    cuda_require(cudaFree(d_lanes), "lanes");
 }
 
 static float *random_states(const struct test_model *m)
