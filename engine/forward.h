@@ -46,7 +46,8 @@ void forward_free(struct forward *forward);
 bool forward_prefill(struct forward *forward, const struct forward_lane *lanes, size_t count,
                      struct error *error) WARN_UNUSED;
 
-/* One generated token for each lane. Same errors. */
+/* One generated token for each lane. Same errors. A device may still be computing when this
+ * returns: what asks for its results waits, and tells of its failure. */
 bool forward_decode(struct forward *forward, struct state *const *states, const int32_t *tokens,
                     size_t lanes, struct error *error) WARN_UNUSED;
 
