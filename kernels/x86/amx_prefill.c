@@ -17,16 +17,7 @@
 #include "kernels/x86/amx_tiles.h"
 #include "kernels/x86/bf16.h"
 
-#include <string.h>
-
-enum { SIDE = 16, ROW_BYTES = 64, TILE_FLOATS = SIDE * SIDE };
-
-/* Where four tiles of sums lie: in y, or one after the other. */
-struct sums {
-    float *at;
-    size_t stride;        /* bytes between rows of a tile */
-    size_t down, outputs; /* floats to the tile below and to the one beside */
-};
+enum { SIDE = AMX_SIDE, ROW_BYTES = AMX_ROW_BYTES };
 
 /* Tiles of 16 rows and of 16 outputs: steps of 32 columns one after the other. */
 struct factors {
@@ -34,8 +25,8 @@ struct factors {
     size_t steps;
     const char *next[2]; /* what will be a[] next: of each tile, lines [begin, end) */
     size_t begin, end;
-    const float *next_y; /* the sums of the next product, 32 rows of two lines */
-    size_t y_stride;
+    const float *next_y; /* the sums of the next product: rows of two lines */
+    size_t y_stride, y_rows;
 };
 
 AMX_INLINE void fetch_next(const struct factors *f, size_t step)
@@ -45,7 +36,7 @@ AMX_INLINE void fetch_next(const struct factors *f, size_t step)
         _mm_prefetch(f->next[1] + (step * SIDE + line) * ROW_BYTES, _MM_HINT_T1);
     }
     const size_t each = (2 * SIDE + f->steps - 1) / f->steps;
-    for (size_t r = step * each; r < (step + 1) * each && r < 2 * SIDE; r++) {
+    for (size_t r = step * each; r < (step + 1) * each && r < f->y_rows; r++) {
         __builtin_prefetch(f->next_y + r * f->y_stride, 1);
         __builtin_prefetch(f->next_y + r * f->y_stride + SIDE, 1);
     }
@@ -53,17 +44,18 @@ AMX_INLINE void fetch_next(const struct factors *f, size_t step)
 
 /* R x N tiles of sums, each 1 or 2, added to what is there when `resume`. The tiles'
  * numbers must be constants. */
-AMX_INLINE void block(const int R, const int N, const struct sums *sums, const struct factors *f,
-                      bool resume)
+AMX_INLINE void block(const int R, const int N, float *y, const struct factors *f, bool resume)
 {
+    const size_t stride = f->y_stride * sizeof *y;
+    float *below = y + SIDE * f->y_stride;
     if (resume) {
-        _tile_loadd(0, sums->at, sums->stride);
+        _tile_loadd(0, y, stride);
         if (N > 1)
-            _tile_loadd(1, sums->at + sums->outputs, sums->stride);
+            _tile_loadd(1, y + SIDE, stride);
         if (R > 1)
-            _tile_loadd(2, sums->at + sums->down, sums->stride);
+            _tile_loadd(2, below, stride);
         if (R > 1 && N > 1)
-            _tile_loadd(3, sums->at + sums->down + sums->outputs, sums->stride);
+            _tile_loadd(3, below + SIDE, stride);
     } else {
         _tile_zero(0);
         _tile_zero(1);
@@ -86,89 +78,80 @@ AMX_INLINE void block(const int R, const int N, const struct sums *sums, const s
             _tile_dpbf16ps(3, 5, 7);
         fetch_next(f, step);
     }
-    _tile_stored(0, sums->at, sums->stride);
+    _tile_stored(0, y, stride);
     if (N > 1)
-        _tile_stored(1, sums->at + sums->outputs, sums->stride);
+        _tile_stored(1, y + SIDE, stride);
     if (R > 1)
-        _tile_stored(2, sums->at + sums->down, sums->stride);
+        _tile_stored(2, below, stride);
     if (R > 1 && N > 1)
-        _tile_stored(3, sums->at + sums->down + sums->outputs, sums->stride);
+        _tile_stored(3, below + SIDE, stride);
 }
 
-/* Up to 32 rows and 32 outputs of y. */
+/* Up to 32 rows x 32 outputs of y. The tiles have the shape of what there is of them. */
 struct corner {
     float *y;
-    size_t y_stride, rows, outputs;
-    float *ragged; /* [4][TILE_FLOATS]: sums where some rows or outputs do not exist */
+    size_t rows, outputs;
 };
 
-static void copy_ragged(const struct corner *c, bool to_y)
-{
-    for (size_t r = 0; r < c->rows; r++)
-        for (size_t half = 0; half < 2 && half * SIDE < c->outputs; half++) {
-            size_t count = c->outputs - half * SIDE;
-            float *ragged = c->ragged + (r / SIDE * 2 + half) * TILE_FLOATS + r % SIDE * SIDE;
-            float *y = c->y + r * c->y_stride + half * SIDE;
-            size_t bytes = (count < SIDE ? count : SIDE) * sizeof *y;
-            if (to_y)
-                memcpy(y, ragged, bytes);
-            else
-                memcpy(ragged, y, bytes);
-        }
-}
-
-static void product(const struct corner *c, const struct factors *f, bool resume)
+static void product(const struct corner *c, const struct factors *f, struct amx_shape *shape,
+                    bool resume)
 {
     const bool two_rows = c->rows > SIDE, two_outputs = c->outputs > SIDE;
-    const bool ragged = c->rows % SIDE || c->outputs % SIDE;
-    struct sums sums = {c->y, c->y_stride * sizeof *c->y, SIDE * c->y_stride, SIDE};
-    if (ragged)
-        sums = (struct sums){c->ragged, ROW_BYTES, 2 * TILE_FLOATS, TILE_FLOATS};
-    if (ragged && resume)
-        copy_ragged(c, false);
+    amx_reshape(shape, c->rows, c->outputs);
     amx_finish_writes();
     if (two_rows && two_outputs)
-        block(2, 2, &sums, f, resume);
+        block(2, 2, c->y, f, resume);
     else if (two_rows)
-        block(2, 1, &sums, f, resume);
+        block(2, 1, c->y, f, resume);
     else if (two_outputs)
-        block(1, 2, &sums, f, resume);
+        block(1, 2, c->y, f, resume);
     else
-        block(1, 1, &sums, f, resume);
+        block(1, 1, c->y, f, resume);
     amx_finish_writes();
-    if (ragged)
-        copy_ragged(c, true);
 }
 
-/* A panel with all rows. `all` is y from its first output on, a the first row's tiles. */
-static void with_panel(const struct corner *all, const uint16_t *a, size_t a_apart,
-                       const uint16_t *panel, size_t steps, bool resume)
+/* A panel with all rows: `outputs` of y, a the first row's tiles. */
+struct pass {
+    float *y;
+    size_t rows, outputs;
+    const uint16_t *a;
+    size_t a_apart; /* to the next 16 rows */
+};
+
+static size_t up_to_32(size_t left)
 {
-    const size_t corners = (all->outputs + 2 * SIDE - 1) / (2 * SIDE);
+    return left < 2 * SIDE ? left : 2 * SIDE;
+}
+
+static void with_panel(const struct pass *pass, size_t y_stride, const uint16_t *panel,
+                       size_t steps, struct amx_shape *shape, bool resume)
+{
+    const size_t corners = (pass->outputs + 2 * SIDE - 1) / (2 * SIDE);
     const size_t lines = (SIDE + corners - 1) / corners;
-    for (size_t r = 0; r < all->rows; r += 2 * SIDE, a += 2 * a_apart) {
-        const size_t rows = all->rows - r;
-        for (size_t i = 0; i < corners; i++, panel += 2 * steps * BF16_TILE) {
-            const size_t outputs = all->outputs - i * 2 * SIDE;
-            const size_t next_r = rows > 2 * SIDE ? r + 2 * SIDE : r;
-            struct corner corner = *all;
-            corner.y += r * all->y_stride + i * 2 * SIDE;
-            corner.rows = rows < 2 * SIDE ? rows : 2 * SIDE;
-            corner.outputs = outputs < 2 * SIDE ? outputs : 2 * SIDE;
-            struct factors f = {
-                .a = {a, a + a_apart},
-                .b = {panel, panel + steps * BF16_TILE},
-                .steps = steps,
-                .next = {(const char *)(a + 2 * a_apart), (const char *)(a + 3 * a_apart)},
-                .begin = i * lines,
-                .end = (i + 1) * lines < SIDE ? (i + 1) * lines : SIDE,
-                .next_y = i + 1 < corners ? corner.y + 2 * SIDE : all->y + next_r * all->y_stride,
-                .y_stride = all->y_stride};
-            if (rows <= 2 * SIDE)
+    const uint16_t *a = pass->a;
+    for (size_t r = 0; r < pass->rows; r += 2 * SIDE, a += 2 * pass->a_apart) {
+        float *y = pass->y + r * y_stride;
+        const bool last = pass->rows - r <= 2 * SIDE;
+        for (size_t i = 0; i < corners; i++) {
+            const uint16_t *b = panel + i * 2 * steps * BF16_TILE;
+            const struct corner corner = {y + i * 2 * SIDE, up_to_32(pass->rows - r),
+                                          up_to_32(pass->outputs - i * 2 * SIDE)};
+            struct factors f = {.a = {a, a + pass->a_apart},
+                                .b = {b, b + steps * BF16_TILE},
+                                .steps = steps,
+                                .next = {(const char *)(a + 2 * pass->a_apart),
+                                         (const char *)(a + 3 * pass->a_apart)},
+                                .begin = i * lines,
+                                .end = (i + 1) * lines < SIDE ? (i + 1) * lines : SIDE,
+                                .next_y = i + 1 < corners ? corner.y + 2 * SIDE
+                                          : last          ? y
+                                                          : y + 2 * SIDE * y_stride,
+                                .y_stride = y_stride,
+                                .y_rows = corner.rows};
+            if (last)
                 f.end = f.begin;
-            product(&corner, &f, resume);
+            product(&corner, &f, shape, resume);
         }
-        panel -= 2 * corners * steps * BF16_TILE;
     }
 }
 
@@ -178,20 +161,22 @@ void amx_prefill_matmul(float *y, size_t y_stride, const struct matrix *w, size_
 {
     uint16_t *panel = (void *)scratch, *work = panel + BF16_OUTPUTS * BF16_COLUMNS;
     const uint16_t *packed = (const void *)x;
+    const size_t apart = bf16_apart(w->columns);
+    struct amx_shape shape = {0};
     (void)x_stride;
-    amx_configure(ROW_BYTES, SIDE, ROW_BYTES);
     for (size_t j = first; j < first + count; j += BF16_OUTPUTS) {
         size_t outputs = first + count - j < BF16_OUTPUTS ? first + count - j : BF16_OUTPUTS;
         for (size_t k = 0; k < w->columns; k += BF16_COLUMNS) {
             size_t columns = w->columns - k < BF16_COLUMNS ? w->columns - k : BF16_COLUMNS;
             size_t steps = bf16_steps(columns);
-            const struct corner all = {y + j, y_stride, rows, outputs, (void *)(work + BF16_WORK)};
+            const struct pass pass = {y + j, rows, outputs, packed + bf16_steps(k) * BF16_TILE,
+                                      apart};
             bf16_panel(panel, steps, work, w, j, outputs, k, k + columns);
-            with_panel(&all, packed + bf16_steps(k) * BF16_TILE, bf16_apart(w->columns), panel,
-                       steps, add || k > 0);
+            with_panel(&pass, y_stride, panel, steps, &shape, add || k > 0);
         }
     }
-    _tile_release();
+    if (shape.rows > 0)
+        _tile_release();
 }
 
 /* --- what is pinned ---------------------------------------------------------------- */
@@ -204,7 +189,8 @@ static uint32_t arithmetic_of_tiles(void)
             a[i][j] = bf16_probe_pair(&state);
             b[i][j] = bf16_probe_pair(&state);
         }
-    amx_configure(ROW_BYTES, SIDE, ROW_BYTES);
+    struct amx_shape shape = {0};
+    amx_reshape(&shape, SIDE, SIDE);
     amx_finish_writes();
     _tile_zero(0);
     _tile_loadd(4, a, ROW_BYTES);
