@@ -164,6 +164,11 @@ void amx_prefill_matmul(float *y, size_t y_stride, const struct matrix *w, size_
     const size_t apart = bf16_apart(w->columns);
     struct amx_shape shape = {0};
     (void)x_stride;
+    if (rows <= AMX_FEW) {
+        if (rows > 0)
+            amx_few_rows(y, y_stride, w, first, count, packed, rows, add, scratch);
+        return;
+    }
     for (size_t j = first; j < first + count; j += BF16_OUTPUTS) {
         size_t outputs = first + count - j < BF16_OUTPUTS ? first + count - j : BF16_OUTPUTS;
         for (size_t k = 0; k < w->columns; k += BF16_COLUMNS) {
@@ -175,7 +180,7 @@ void amx_prefill_matmul(float *y, size_t y_stride, const struct matrix *w, size_
             with_panel(&pass, y_stride, panel, steps, &shape, add || k > 0);
         }
     }
-    if (shape.rows > 0)
+    if (count > 0)
         _tile_release();
 }
 
