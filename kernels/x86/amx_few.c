@@ -155,58 +155,68 @@ static void decode(uint16_t *tiles, uint16_t *rows, const struct piece *p, struc
         decode_any(tiles, rows, p, steps);
 }
 
-static void multiply(const struct group *g, const struct matrix *w, const uint16_t *a,
-                     size_t a_apart, bool add, uint16_t *ring, uint16_t *rows)
+/* Decodes columns [k, end) of the group's outputs, with the steps of the stretch before. */
+static void decode_stretch(uint16_t *tiles, uint16_t *rows, const struct matrix *w,
+                           const struct group *g, size_t k, size_t end, struct steps *steps)
 {
     const bool two_outputs = g->outputs > SIDE;
-    struct steps steps = {.a_apart = a_apart, .two_rows = g->two_rows, .two_outputs = two_outputs};
+    struct piece piece = {.w = w,
+                          .first = g->first,
+                          .count = two_outputs ? SIDE : g->outputs,
+                          .begin = k,
+                          .end = end,
+                          .ahead = bytes_ahead(w, k),
+                          .parts_a_step = two_outputs ? 2 : 1};
+    decode(tiles, rows, &piece, steps);
+    if (two_outputs) {
+        piece.first += SIDE;
+        piece.count = g->outputs - SIDE;
+        decode(tiles + HALF, rows, &piece, steps);
+    }
+    while (steps->left > 0)
+        take_step(steps);
+}
+
+static void begin_sums(const struct group *g, size_t rows, struct amx_shape *shape, bool add)
+{
+    amx_reshape(shape, rows, g->outputs);
+    amx_finish_writes();
     if (add)
         load_sums(g);
     else
         zero_sums();
-    for (size_t k = 0; k < w->columns; k += BF16_STRETCH) {
-        uint16_t *tiles = ring + k / BF16_STRETCH % 2 * 2 * HALF;
-        struct piece piece = {.w = w,
-                              .first = g->first,
-                              .count = two_outputs ? SIDE : g->outputs,
-                              .begin = k,
-                              .end = w->columns - k < BF16_STRETCH ? w->columns : k + BF16_STRETCH,
-                              .ahead = bytes_ahead(w, k),
-                              .parts_a_step = two_outputs ? 2 : 1};
-        decode(tiles, rows, &piece, &steps);
-        if (two_outputs) {
-            piece.first += SIDE;
-            piece.count = g->outputs - SIDE;
-            decode(tiles + HALF, rows, &piece, &steps);
-        }
-        while (steps.left > 0)
-            take_step(&steps);
-        steps.a = a + bf16_steps(k) * BF16_TILE;
-        steps.b = tiles;
-        steps.left = bf16_steps(piece.end - k);
-    }
-    while (steps.left > 0)
-        take_step(&steps);
-    store_sums(g);
-    amx_finish_writes();
 }
 
 void amx_few_rows(float *y, size_t y_stride, const struct matrix *w, size_t first, size_t count,
                   const uint16_t *a, size_t rows, bool add, float *scratch)
 {
-    uint16_t *ring = (void *)scratch, *work = ring + 4 * HALF;
+    uint16_t *ring = (void *)scratch, *work = ring + 4 * HALF, *tiles = ring;
     struct amx_shape shape = {0};
-    for (size_t j = first; j < first + count; j += 2 * SIDE) {
-        const struct group group = {.y = y + j,
-                                    .y_stride = y_stride,
-                                    .first = j,
-                                    .outputs =
-                                        first + count - j < 2 * SIDE ? first + count - j : 2 * SIDE,
-                                    .two_rows = rows > SIDE};
-        amx_reshape(&shape, rows, group.outputs);
-        amx_finish_writes();
-        multiply(&group, w, a, bf16_apart(w->columns), add, ring, work);
+    struct steps steps = {.a_apart = bf16_apart(w->columns), .two_rows = rows > SIDE};
+    struct group group = {.y_stride = y_stride, .two_rows = rows > SIDE}, before = group;
+    for (size_t j = first; j < first + count; j += 2 * SIDE, before = group) {
+        group.y = y + j;
+        group.first = j;
+        group.outputs = first + count - j < 2 * SIDE ? first + count - j : 2 * SIDE;
+        for (size_t k = 0; k < w->columns; k += BF16_STRETCH) {
+            const size_t end = w->columns - k < BF16_STRETCH ? w->columns : k + BF16_STRETCH;
+            decode_stretch(tiles, work, w, &group, k, end, &steps);
+            if (k == 0 && before.outputs > 0)
+                store_sums(&before);
+            if (k == 0)
+                begin_sums(&group, rows, &shape, add);
+            steps.a = a + bf16_steps(k) * BF16_TILE;
+            steps.b = tiles;
+            steps.left = bf16_steps(end - k);
+            steps.two_outputs = group.outputs > SIDE;
+            tiles = tiles == ring ? ring + 2 * HALF : ring;
+        }
     }
-    if (count > 0)
-        _tile_release();
+    if (count == 0)
+        return;
+    while (steps.left > 0)
+        take_step(&steps);
+    store_sums(&group);
+    amx_finish_writes();
+    _tile_release();
 }
