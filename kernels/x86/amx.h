@@ -17,7 +17,7 @@ void amx_prefill_matmul(float *y, size_t y_stride, const struct matrix *w, size_
                         size_t count, const float *x, size_t x_stride, size_t rows, bool add,
                         float *scratch);
 
-/* The same for rows <= AMX_FEW; a: the packed rows. */
+/* The same for 0 < rows <= AMX_FEW, count > 0; a: the packed rows. */
 void amx_few_rows(float *y, size_t y_stride, const struct matrix *w, size_t first, size_t count,
                   const uint16_t *a, size_t rows, bool add, float *scratch);
 

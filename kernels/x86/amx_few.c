@@ -100,7 +100,7 @@ struct piece {
 AMX_INLINE void fetch(const unsigned char *at, size_t bytes)
 {
     for (size_t i = 0; i < bytes; i += 64)
-        _mm_prefetch((const char *)at + i, _MM_HINT_T0);
+        _mm_prefetch((const char *)at + i, _MM_HINT_T1);
 }
 
 static void decode_q4_k(uint16_t *tiles, const struct piece *p, struct steps *steps)
@@ -263,8 +263,6 @@ void amx_few_rows(float *y, size_t y_stride, const struct matrix *w, size_t firs
             tiles = tiles == ring ? ring + 2 * HALF : ring;
         }
     }
-    if (count == 0)
-        return;
     while (steps.left > 0)
         take_step(&steps);
     store_sums(&group);

@@ -9,53 +9,92 @@
  * A load of 16 lines from the second-level cache takes as long as a product. A panel of
  * weights is decoded once for all rows of the pass (bf16.h) and stays in the second-level
  * cache; its tiles are loaded with the hint that keeps the first for the activations,
- * which all outputs of the panel share. Meanwhile the next 32 rows of activations are
- * fetched into the second, and the next tiles of y into the first. Where the columns exceed a
- * panel, sums are stored and taken up again. A sum runs over the columns in order, whatever rows
+ * which all outputs of the panel share. Where the columns exceed a panel, sums are kept in
+ * packed tiles of 1 KiB, in the order in which they are wanted, and go to y after the last
+ * panel: of y's rows, which lie pages apart, two lines at a time came from far away.
+ * Meanwhile the next 32 rows of activations are fetched into the second-level cache, and the
+ * next four tiles of sums into the first. A sum runs over the columns in order, whatever rows
  * and outputs are beside it. */
 #include "kernels/x86/amx.h"
 #include "kernels/x86/amx_tiles.h"
 #include "kernels/x86/bf16.h"
 
-enum { SIDE = AMX_SIDE, ROW_BYTES = AMX_ROW_BYTES };
+enum {
+    SIDE = AMX_SIDE,
+    ROW_BYTES = AMX_ROW_BYTES,
+    PACKED_FLOATS = 4 * SIDE * SIDE, /* four tiles of sums */
+    PACKED_LINES = PACKED_FLOATS * sizeof(float) / ROW_BYTES,
+};
+
+/* Where four tiles of sums lie. */
+struct sums {
+    float *at;
+    size_t stride;       /* bytes between rows */
+    size_t down, beside; /* floats to the tile below and to the one beside */
+};
 
 /* Tiles of 16 rows and of 16 outputs: steps of 32 columns one after the other. */
 struct factors {
     const uint16_t *a[2], *b[2];
     size_t steps;
-    const char *next[2]; /* what will be a[] next: of each tile, lines [begin, end) */
+    struct sums in, out;
+    bool resume; /* sums are added to `in` */
+
+    /* What is fetched meanwhile. */
+    const char *next_a[2]; /* what will be a[]: of each tile, lines [begin, end) */
     size_t begin, end;
-    const float *next_y; /* the sums of the next product: rows of two lines */
-    size_t y_stride, y_rows;
+    const char *next_packed; /* the next packed sums, or NULL */
+    const char *next_y;      /* those in y: rows of two lines; or NULL */
+    size_t y_stride, y_rows; /* bytes, and how many */
 };
 
 AMX_INLINE void fetch_next(const struct factors *f, size_t step)
 {
     for (size_t line = f->begin; line < f->end; line++) {
-        _mm_prefetch(f->next[0] + (step * SIDE + line) * ROW_BYTES, _MM_HINT_T1);
-        _mm_prefetch(f->next[1] + (step * SIDE + line) * ROW_BYTES, _MM_HINT_T1);
+        _mm_prefetch(f->next_a[0] + (step * SIDE + line) * ROW_BYTES, _MM_HINT_T1);
+        _mm_prefetch(f->next_a[1] + (step * SIDE + line) * ROW_BYTES, _MM_HINT_T1);
     }
-    const size_t each = (2 * SIDE + f->steps - 1) / f->steps;
-    for (size_t r = step * each; r < (step + 1) * each && r < f->y_rows; r++) {
-        __builtin_prefetch(f->next_y + r * f->y_stride, 1);
-        __builtin_prefetch(f->next_y + r * f->y_stride + SIDE, 1);
+    if (f->next_packed) {
+        const size_t each = (PACKED_LINES + f->steps - 1) / f->steps;
+        for (size_t i = step * each; i < (step + 1) * each && i < PACKED_LINES; i++)
+            __builtin_prefetch(f->next_packed + i * ROW_BYTES, 1);
+    }
+    if (f->next_y) {
+        const size_t each = (2 * SIDE + f->steps - 1) / f->steps;
+        for (size_t r = step * each; r < (step + 1) * each && r < f->y_rows; r++) {
+            __builtin_prefetch(f->next_y + r * f->y_stride, 1);
+            __builtin_prefetch(f->next_y + r * f->y_stride + ROW_BYTES, 1);
+        }
     }
 }
 
-/* R x N tiles of sums, each 1 or 2, added to what is there when `resume`. The tiles'
- * numbers must be constants. */
-AMX_INLINE void block(const int R, const int N, float *y, const struct factors *f, bool resume)
+AMX_INLINE void load_sums(const int R, const int N, const struct sums *s)
 {
-    const size_t stride = f->y_stride * sizeof *y;
-    float *below = y + SIDE * f->y_stride;
-    if (resume) {
-        _tile_loadd(0, y, stride);
-        if (N > 1)
-            _tile_loadd(1, y + SIDE, stride);
-        if (R > 1)
-            _tile_loadd(2, below, stride);
-        if (R > 1 && N > 1)
-            _tile_loadd(3, below + SIDE, stride);
+    _tile_loadd(0, s->at, s->stride);
+    if (N > 1)
+        _tile_loadd(1, s->at + s->beside, s->stride);
+    if (R > 1)
+        _tile_loadd(2, s->at + s->down, s->stride);
+    if (R > 1 && N > 1)
+        _tile_loadd(3, s->at + s->down + s->beside, s->stride);
+}
+
+AMX_INLINE void store_sums(const int R, const int N, const struct sums *s)
+{
+    _tile_stored(0, s->at, s->stride);
+    if (N > 1)
+        _tile_stored(1, s->at + s->beside, s->stride);
+    if (R > 1)
+        _tile_stored(2, s->at + s->down, s->stride);
+    if (R > 1 && N > 1)
+        _tile_stored(3, s->at + s->down + s->beside, s->stride);
+}
+
+/* R x N tiles of sums, each 1 or 2. The tiles' numbers must be constants. */
+AMX_INLINE void block(const int R, const int N, const struct factors *f)
+{
+    if (f->resume) {
+        load_sums(R, N, &f->in);
     } else {
         _tile_zero(0);
         _tile_zero(1);
@@ -78,44 +117,34 @@ AMX_INLINE void block(const int R, const int N, float *y, const struct factors *
             _tile_dpbf16ps(3, 5, 7);
         fetch_next(f, step);
     }
-    _tile_stored(0, y, stride);
-    if (N > 1)
-        _tile_stored(1, y + SIDE, stride);
-    if (R > 1)
-        _tile_stored(2, below, stride);
-    if (R > 1 && N > 1)
-        _tile_stored(3, below + SIDE, stride);
+    store_sums(R, N, &f->out);
 }
 
-/* Up to 32 rows x 32 outputs of y. The tiles have the shape of what there is of them. */
-struct corner {
-    float *y;
-    size_t rows, outputs;
-};
-
-static void product(const struct corner *c, const struct factors *f, struct amx_shape *shape,
-                    bool resume)
+/* Up to 32 rows x 32 outputs: the tiles have the shape of what there is of them. */
+static void product(const struct factors *f, size_t rows, size_t outputs, struct amx_shape *shape)
 {
-    const bool two_rows = c->rows > SIDE, two_outputs = c->outputs > SIDE;
-    amx_reshape(shape, c->rows, c->outputs);
+    amx_reshape(shape, rows, outputs);
     amx_finish_writes();
-    if (two_rows && two_outputs)
-        block(2, 2, c->y, f, resume);
-    else if (two_rows)
-        block(2, 1, c->y, f, resume);
-    else if (two_outputs)
-        block(1, 2, c->y, f, resume);
+    if (rows > SIDE && outputs > SIDE)
+        block(2, 2, f);
+    else if (rows > SIDE)
+        block(2, 1, f);
+    else if (outputs > SIDE)
+        block(1, 2, f);
     else
-        block(1, 1, c->y, f, resume);
+        block(1, 1, f);
     amx_finish_writes();
 }
 
-/* A panel with all rows: `outputs` of y, a the first row's tiles. */
+/* A panel's product with all rows. */
 struct pass {
-    float *y;
-    size_t rows, outputs;
-    const uint16_t *a;
-    size_t a_apart; /* to the next 16 rows */
+    float *y; /* the first output */
+    size_t y_stride, rows, outputs;
+    float *packed;             /* [rows / 32][outputs / 32][4][16][16]: sums between panels */
+    bool from_packed, resume;  /* where sums come from; else from nowhere, or from y */
+    bool to_packed;            /* where they go; else to y */
+    const uint16_t *a, *panel; /* the first row's tiles */
+    size_t a_apart, steps;     /* to the next 16 rows; in a row of tiles */
 };
 
 static size_t up_to_32(size_t left)
@@ -123,35 +152,76 @@ static size_t up_to_32(size_t left)
     return left < 2 * SIDE ? left : 2 * SIDE;
 }
 
-static void with_panel(const struct pass *pass, size_t y_stride, const uint16_t *panel,
-                       size_t steps, struct amx_shape *shape, bool resume)
+static size_t thirty_twos(size_t count)
 {
-    const size_t corners = (pass->outputs + 2 * SIDE - 1) / (2 * SIDE);
-    const size_t lines = (SIDE + corners - 1) / corners;
-    const uint16_t *a = pass->a;
-    for (size_t r = 0; r < pass->rows; r += 2 * SIDE, a += 2 * pass->a_apart) {
-        float *y = pass->y + r * y_stride;
-        const bool last = pass->rows - r <= 2 * SIDE;
-        for (size_t i = 0; i < corners; i++) {
-            const uint16_t *b = panel + i * 2 * steps * BF16_TILE;
-            const struct corner corner = {y + i * 2 * SIDE, up_to_32(pass->rows - r),
-                                          up_to_32(pass->outputs - i * 2 * SIDE)};
-            struct factors f = {.a = {a, a + pass->a_apart},
-                                .b = {b, b + steps * BF16_TILE},
-                                .steps = steps,
-                                .next = {(const char *)(a + 2 * pass->a_apart),
-                                         (const char *)(a + 3 * pass->a_apart)},
-                                .begin = i * lines,
-                                .end = (i + 1) * lines < SIDE ? (i + 1) * lines : SIDE,
-                                .next_y = i + 1 < corners ? corner.y + 2 * SIDE
-                                          : last          ? y
-                                                          : y + 2 * SIDE * y_stride,
-                                .y_stride = y_stride,
-                                .y_rows = corner.rows};
-            if (last)
-                f.end = f.begin;
-            product(&corner, &f, shape, resume);
+    return (count + 2 * SIDE - 1) / (2 * SIDE);
+}
+
+static float *packed_at(const struct pass *p, size_t row, size_t corner)
+{
+    return p->packed + (row / (2 * SIDE) * thirty_twos(p->outputs) + corner) * PACKED_FLOATS;
+}
+
+static float *y_at(const struct pass *p, size_t row, size_t corner)
+{
+    return p->y + row * p->y_stride + corner * 2 * SIDE;
+}
+
+/* What the product of 32 rows and of outputs 32 i to 32 i + 31 takes and fetches. */
+static void prepare(struct factors *f, const struct pass *p, size_t row, size_t i)
+{
+    const size_t corners = thirty_twos(p->outputs), lines = (SIDE + corners - 1) / corners;
+    const uint16_t *a = p->a + row / SIDE * p->a_apart, *next_a = a + 2 * p->a_apart;
+    const uint16_t *b = p->panel + i * 2 * p->steps * BF16_TILE;
+    const struct sums y = {y_at(p, row, i), p->y_stride * sizeof *p->y, SIDE * p->y_stride, SIDE};
+    const struct sums packed = {packed_at(p, row, i), ROW_BYTES, PACKED_FLOATS / 2,
+                                PACKED_FLOATS / 4};
+    const bool last_rows = p->rows - row <= 2 * SIDE, last = i + 1 == corners;
+    const size_t next = last ? 0 : i + 1, next_row = !last ? row : last_rows ? 0 : row + 2 * SIDE;
+    *f = (struct factors){
+        .a = {a, a + p->a_apart},
+        .b = {b, b + p->steps * BF16_TILE},
+        .steps = p->steps,
+        .in = p->from_packed ? packed : y,
+        .out = p->to_packed ? packed : y,
+        .resume = p->resume,
+        .next_a = {(const char *)next_a, (const char *)(next_a + p->a_apart)},
+        .begin = last_rows || i * lines > SIDE ? SIDE : i * lines,
+        .end = last_rows || (i + 1) * lines > SIDE ? SIDE : (i + 1) * lines,
+        .y_stride = p->y_stride * sizeof *p->y,
+        .y_rows = up_to_32(p->rows - next_row),
+    };
+    if (p->from_packed || p->to_packed)
+        f->next_packed = (const char *)packed_at(p, next_row, next);
+    if (!p->to_packed || (p->resume && !p->from_packed))
+        f->next_y = (const char *)y_at(p, next_row, next);
+}
+
+static void with_panel(const struct pass *p, struct amx_shape *shape)
+{
+    for (size_t row = 0; row < p->rows; row += 2 * SIDE)
+        for (size_t i = 0; i < thirty_twos(p->outputs); i++) {
+            struct factors f;
+            prepare(&f, p, row, i);
+            product(&f, up_to_32(p->rows - row), up_to_32(p->outputs - i * 2 * SIDE), shape);
         }
+}
+
+/* Up to BF16_OUTPUTS outputs from `first` on. */
+static void multiply(struct pass *p, const struct matrix *w, size_t first, const uint16_t *x,
+                     bool add, uint16_t *panel, struct amx_shape *shape)
+{
+    uint16_t *work = panel + BF16_OUTPUTS * BF16_COLUMNS;
+    p->panel = panel;
+    for (size_t k = 0; k < w->columns; k += BF16_COLUMNS) {
+        const size_t columns = w->columns - k < BF16_COLUMNS ? w->columns - k : BF16_COLUMNS;
+        p->steps = bf16_steps(columns);
+        p->a = x + bf16_steps(k) * BF16_TILE;
+        p->from_packed = k > 0;
+        p->resume = add || k > 0;
+        p->to_packed = k + columns < w->columns;
+        bf16_panel(panel, p->steps, work, w, first, p->outputs, k, k + columns);
+        with_panel(p, shape);
     }
 }
 
@@ -159,29 +229,25 @@ void amx_prefill_matmul(float *y, size_t y_stride, const struct matrix *w, size_
                         size_t count, const float *x, size_t x_stride, size_t rows, bool add,
                         float *scratch)
 {
-    uint16_t *panel = (void *)scratch, *work = panel + BF16_OUTPUTS * BF16_COLUMNS;
     const uint16_t *packed = (const void *)x;
-    const size_t apart = bf16_apart(w->columns);
     struct amx_shape shape = {0};
     (void)x_stride;
+    if (rows == 0 || count == 0)
+        return;
     if (rows <= AMX_FEW) {
-        if (rows > 0)
-            amx_few_rows(y, y_stride, w, first, count, packed, rows, add, scratch);
+        amx_few_rows(y, y_stride, w, first, count, packed, rows, add, scratch);
         return;
     }
-    for (size_t j = first; j < first + count; j += BF16_OUTPUTS) {
-        size_t outputs = first + count - j < BF16_OUTPUTS ? first + count - j : BF16_OUTPUTS;
-        for (size_t k = 0; k < w->columns; k += BF16_COLUMNS) {
-            size_t columns = w->columns - k < BF16_COLUMNS ? w->columns - k : BF16_COLUMNS;
-            size_t steps = bf16_steps(columns);
-            const struct pass pass = {y + j, rows, outputs, packed + bf16_steps(k) * BF16_TILE,
-                                      apart};
-            bf16_panel(panel, steps, work, w, j, outputs, k, k + columns);
-            with_panel(&pass, y_stride, panel, steps, &shape, add || k > 0);
+    struct pass pass = {.y_stride = y_stride, .packed = scratch, .a_apart = bf16_apart(w->columns)};
+    uint16_t *panel = (void *)(scratch + LEVELS_BF16_OUTPUTS * KERNELS_PASS_ROWS);
+    for (size_t r = 0; r < rows; r += KERNELS_PASS_ROWS)
+        for (size_t j = first; j < first + count; j += BF16_OUTPUTS) {
+            pass.y = y + r * y_stride + j;
+            pass.rows = rows - r < KERNELS_PASS_ROWS ? rows - r : KERNELS_PASS_ROWS;
+            pass.outputs = first + count - j < BF16_OUTPUTS ? first + count - j : BF16_OUTPUTS;
+            multiply(&pass, w, j, packed + r / SIDE * pass.a_apart, add, panel, &shape);
         }
-    }
-    if (count > 0)
-        _tile_release();
+    _tile_release();
 }
 
 /* --- what is pinned ---------------------------------------------------------------- */
