@@ -16,7 +16,6 @@ enum {
     SCAN_ITEM = 384,               /* so many channels of a token are worth handing out */
     CONV_ITEM = 4096,
     CONV_BLOCK = 512,   /* rows that are read in longer stretches than the scan's */
-    TIME_BLOCK = 256,   /* tokens whose results are rounded while they are in a cache */
     LARGE_SHARE = 2048, /* channels of a thread */
     PACK_ITEM = 2048,   /* numbers to round that are worth handing out */
     MOST_OUTPUTS = 256, /* outputs of one work item, and what they are a multiple of: */
@@ -74,8 +73,7 @@ struct forward {
     const struct model_layer *layer;
     size_t layer_index;
     size_t channel_block;           /* of the step over time in progress */
-    const struct matrix *packs_for; /* what the step in progress rounds its rows for; NULL: for
-                                       nothing */
+    const struct matrix *packs_for; /* what normalized rows are rounded for; NULL: for nothing */
 
     struct logit_row logit_rows[MAX_ROWS];
     size_t logit_count;
@@ -287,17 +285,6 @@ static size_t item_outputs(const struct forward *f, size_t outputs)
     return divide_up(divide_up(each, items), unit) * unit;
 }
 
-/* Rounds columns [begin, end) of rows [first, end_row) that a step has just written, while they
- * are in a cache. first is a multiple of KERNELS_PACK_ROWS. */
-static void pack_written(struct forward *f, const float *in, size_t first, size_t end_row,
-                         size_t begin, size_t end)
-{
-    for (size_t r = first; r < end_row; r += KERNELS_PACK_ROWS)
-        f->kernels->pack(f->packed, f->packs_for, false, in, f->inner, r,
-                         end_row - r < KERNELS_PACK_ROWS ? end_row - r : KERNELS_PACK_ROWS, begin,
-                         end);
-}
-
 static bool product(struct forward *f, float *out, size_t out_stride, const struct matrix *matrix,
                     const float *in, size_t in_stride, bool add)
 {
@@ -339,10 +326,11 @@ static void norm_item(void *context, size_t item, unsigned worker)
         f->kernels->rms_norm(f->u + r * f->inner, f->x + r * f->inner, f->layer->norm,
                              f->model->shape.epsilon, f->model->shape.embedding);
     if (f->packs_for)
-        pack_written(f, f->u, item * ROW_BLOCK, last_row(f, item), 0, f->packs_for->columns);
+        f->kernels->pack(f->packed, f->packs_for, false, f->u, f->inner, item * ROW_BLOCK,
+                         last_row(f, item) - item * ROW_BLOCK, 0, f->packs_for->columns);
 }
 
-/* In prefill rows are rounded with their norm. */
+/* In prefill rows are rounded with their norm, while they are in a cache. */
 static bool norm_rows(struct forward *f)
 {
     const struct matrix *next = &f->layer->in;
@@ -365,40 +353,54 @@ static void mixer_norm_item(void *context, size_t item, unsigned worker)
 
 /* --- steps over time ------------------------------------------------------------------ */
 
-/* Tokens of a lane, channels of a layer. */
 struct stretch {
-    struct state *state;
-    size_t row, tokens; /* in the pass */
+    const struct segment *segment;
     size_t channel, channels;
 };
 
-static void conv_stretch(struct forward *f, const struct stretch *s)
+/* Item number = segment x channel block. */
+static struct stretch stretch_of(const struct forward *f, size_t item)
 {
+    size_t blocks = divide_up(f->model->shape.inner, f->channel_block);
+    size_t channel = item % blocks * f->channel_block;
+    size_t left = f->model->shape.inner - channel;
+    return (struct stretch){&f->segments[item / blocks], channel,
+                            left < f->channel_block ? left : f->channel_block};
+}
+
+static void conv_item(void *context, size_t item, unsigned worker)
+{
+    struct forward *f = context;
+    struct stretch s = stretch_of(f, item);
     const struct model_shape *shape = &f->model->shape;
+    (void)worker;
     struct conv conv = {
-        .y = f->xc + s->row * f->inner + s->channel,
-        .tail = state_tail(s->state, shape, f->layer_index) + s->channel,
-        .x = f->xz + s->row * f->wide + s->channel,
-        .weight = f->layer->conv_weight + s->channel,
-        .bias = f->layer->conv_bias + s->channel,
+        .y = f->xc + s.segment->row * f->inner + s.channel,
+        .tail = state_tail(s.segment->state, shape, f->layer_index) + s.channel,
+        .x = f->xz + s.segment->row * f->wide + s.channel,
+        .weight = f->layer->conv_weight + s.channel,
+        .bias = f->layer->conv_bias + s.channel,
         .y_stride = f->inner,
         .tail_stride = shape->inner,
         .x_stride = f->wide,
-        .tokens = s->tokens,
-        .channels = s->channels,
+        .tokens = s.segment->count,
+        .channels = s.channels,
         .width = shape->taps,
     };
     f->kernels->conv_silu(&conv);
 }
 
-static void scan_stretch(struct forward *f, const struct stretch *s)
+static void scan_item(void *context, size_t item, unsigned worker)
 {
+    struct forward *f = context;
+    struct stretch s = stretch_of(f, item);
     const struct model_shape *shape = &f->model->shape;
-    const size_t row = s->row, d = s->channel;
+    const size_t row = s.segment->row, d = s.channel;
     const float *b = f->dbc + row * f->mixer + shape->rank;
+    (void)worker;
     struct scan scan = {
         .y = f->xc + row * f->inner + d,
-        .h = state_h(s->state, shape, f->layer_index) + d,
+        .h = state_h(s.segment->state, shape, f->layer_index) + d,
         .delta = f->delta + row * f->inner + d,
         .bias = f->layer->dt_bias + d,
         .a = f->layer->a + d,
@@ -413,96 +415,21 @@ static void scan_stretch(struct forward *f, const struct stretch *s)
         .bc_stride = f->mixer,
         .x_stride = f->inner,
         .gate_stride = f->wide,
-        .tokens = s->tokens,
-        .channels = s->channels,
+        .tokens = s.segment->count,
+        .channels = s.channels,
         .states = shape->states,
     };
     f->kernels->scan(&scan);
 }
 
-typedef void over_stretch(struct forward *f, const struct stretch *stretch);
-
-/* Item number = segment x channel block. */
-static void time_item(struct forward *f, size_t item, over_stretch *step)
-{
-    const size_t blocks = divide_up(f->model->shape.inner, f->channel_block);
-    const size_t channel = item % blocks * f->channel_block;
-    const size_t left = f->model->shape.inner - channel;
-    const struct segment *segment = &f->segments[item / blocks];
-    step(f, &(struct stretch){segment->state, segment->row, segment->count, channel,
-                              left < f->channel_block ? left : f->channel_block});
-}
-
-/* Item number = channel block, of all segments: some tokens at a time, whose results are rounded
- * for the product that comes next. */
-static void packing_item(struct forward *f, size_t item, over_stretch *step)
-{
-    const size_t channel = item * f->channel_block, left = f->model->shape.inner - channel;
-    const size_t channels = left < f->channel_block ? left : f->channel_block;
-    const struct segment *segment = f->segments;
-    for (size_t row = 0; row < f->rows;) {
-        const size_t end = f->rows - row < TIME_BLOCK ? f->rows : row + TIME_BLOCK;
-        for (size_t r = row; r < end;) {
-            const size_t stop = segment->row + segment->count;
-            const size_t tokens = (stop < end ? stop : end) - r;
-            step(f, &(struct stretch){segment->state, r, tokens, channel, channels});
-            r += tokens;
-            segment += r == stop;
-        }
-        pack_written(f, f->xc, row, end, channel, channel + channels);
-        row = end;
-    }
-}
-
-static void over_item(struct forward *f, size_t item, over_stretch *step)
-{
-    if (f->packs_for)
-        packing_item(f, item, step);
-    else
-        time_item(f, item, step);
-}
-
-static void conv_item(void *context, size_t item, unsigned worker)
-{
-    (void)worker;
-    over_item(context, item, conv_stretch);
-}
-
-static void scan_item(void *context, size_t item, unsigned worker)
-{
-    (void)worker;
-    over_item(context, item, scan_stretch);
-}
-
-/* Channels of an item where results are rounded at once for `next`; 0 where they are not, as
- * items of all segments would be too few for the threads. */
-static size_t packing_block(const struct forward *f, size_t block, const struct matrix *next)
-{
-    const size_t threads = pool_threads(f->pool);
-    if (f->decoding || !takes_packed(f, next))
-        return 0;
-    for (block = divide_up(block, KERNELS_PACK_COLUMNS) * KERNELS_PACK_COLUMNS; block > 0;
-         block -= KERNELS_PACK_COLUMNS) {
-        const size_t items = divide_up(f->model->shape.inner, block);
-        if (items >= 4 * threads || items % threads == 0)
-            return block;
-    }
-    return 0;
-}
-
 /* An item is at least `least` channels of a token; of many tokens `block` channels, or fewer so
  * that each thread has two items. Single tokens' items are equal shares, one for each thread,
  * or two where they are large: of a state's rows, which lie far apart, long stretches are read
- * faster than short ones. `next` is what multiplies the results. */
-static bool over_time(struct forward *f, pool_work *work, size_t least, size_t block,
-                      const struct matrix *next)
+ * faster than short ones. */
+static bool over_time(struct forward *f, pool_work *work, size_t least, size_t block)
 {
     const size_t tokens = f->rows / f->segment_count, inner = f->model->shape.inner;
     size_t share = divide_up(f->segment_count * inner, pool_threads(f->pool));
-    f->channel_block = packing_block(f, block, next);
-    f->packs_for = f->channel_block ? next : NULL;
-    if (f->packs_for)
-        return pool_run(f->pool, work, f, divide_up(inner, f->channel_block));
     block = share / 2 < block ? larger(share / 32 * 16, CHANNEL_BLOCK) : block;
     f->channel_block = larger(block, padded(least / tokens));
     if (tokens == 1) {
@@ -521,11 +448,11 @@ static bool run_layer(struct forward *f, size_t index)
     f->layer = layer;
     f->layer_index = index;
     return norm_rows(f) && product(f, f->xz, f->wide, &layer->in, f->u, f->inner, false) &&
-           over_time(f, conv_item, CONV_ITEM, CONV_BLOCK, &layer->x) &&
+           over_time(f, conv_item, CONV_ITEM, CONV_BLOCK) &&
            product(f, f->dbc, f->mixer, &layer->x, f->xc, f->inner, false) &&
            (!f->model->shape.mixer_norm || over_rows(f, mixer_norm_item)) &&
            product(f, f->delta, f->inner, &layer->dt, f->dbc, f->mixer, false) &&
-           over_time(f, scan_item, SCAN_ITEM, CHANNEL_BLOCK, &layer->out) &&
+           over_time(f, scan_item, SCAN_ITEM, CHANNEL_BLOCK) &&
            product(f, f->x, f->inner, &layer->out, f->xc, f->inner, true);
 }
 
