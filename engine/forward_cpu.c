@@ -1,4 +1,5 @@
 /* The forward pass on the processor's own cores. */
+#include "engine/floats.h"
 #include "engine/forward_backend.h"
 #include "engine/sampler.h"
 
@@ -7,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 enum {
     MAX_ROWS = KERNELS_PASS_ROWS,
@@ -22,7 +22,6 @@ enum {
     PANEL_OUTPUTS = 32, /* full panels in prefill; in decode */
     LINE_OUTPUTS = 16,  /* a cache line, so that no two threads write one */
     LOGIT_OUTPUTS = 256,
-    HUGE_PAGE = 2 << 20,
 };
 
 /* A stretch of consecutive tokens of one lane within a pass. */
@@ -107,18 +106,6 @@ static size_t larger(size_t a, size_t b)
 }
 
 /* --- work memory ------------------------------------------------------------- */
-
-/* In huge pages where the system gives them: most steps go down columns of rows that lie
- * pages apart. */
-static float *floats_new(size_t count)
-{
-    size_t size = count * sizeof(float), unit = size < HUGE_PAGE / 8 ? 64 : HUGE_PAGE;
-    size = divide_up(size, unit) * unit;
-    float *floats = aligned_alloc(unit, size);
-    if (floats && unit == HUGE_PAGE)
-        madvise(floats, size, MADV_HUGEPAGE); /* advice: no matter if it is not taken */
-    return floats;
-}
 
 static bool allocate(struct forward *f)
 {
