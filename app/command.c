@@ -66,6 +66,8 @@ static bool follow(struct command *command, struct error *error)
     struct event event;
     while (worker_next(command->worker, &event, -1)) {
         progress_event(&command->progress, &event);
+        if (command->hear)
+            command->hear(command, command->hear_context, &event);
         if (event.kind == EVENT_DONE)
             return true;
         if (event.kind == EVENT_FAILED) {

@@ -22,6 +22,9 @@ struct command {
     const struct options *options;
     struct worker *worker;
     struct progress progress; /* of the last job */
+    /* Sees each event of a job, in the thread of command_do; NULL: nobody. */
+    void (*hear)(struct command *command, void *context, const struct event *event);
+    void *hear_context;
     struct output out;
 };
 

@@ -114,6 +114,26 @@ static void take_progress(struct progress *progress, const struct event_progress
         print_progress(progress);
 }
 
+/* The answer so far; a piece that does not fit begins the line anew. */
+static void take_words(struct progress *progress, const char *text)
+{
+    struct buffer line = {0};
+    struct error ignored;
+    if (!progress->terminal || progress->quiet)
+        return;
+    const size_t width = terminal_width() - 1;
+    const size_t used = strlen(progress->words), size = strlen(text);
+    if (used + size >= sizeof progress->words || used + size > width)
+        progress->words[0] = '\0';
+    strncat(progress->words, text, sizeof progress->words - 1 - strlen(progress->words));
+    if (visible_append(&line, progress->words, strlen(progress->words), VISIBLE_LINE, &ignored)) {
+        fprintf(stderr, "\r%.*s\033[K", (int)fitting(line.data, line.size, width), line.data);
+        fflush(stderr);
+        progress->shown = true;
+    }
+    buffer_free(&line);
+}
+
 static void print_note(struct progress *progress, const char *text)
 {
     struct buffer line = {0};
@@ -135,13 +155,22 @@ void progress_event(struct progress *progress, const struct event *event)
         if (!progress->quiet)
             print_note(progress, event->text);
         break;
+    case EVENT_TOKEN:
+        take_words(progress, event->text);
+        break;
     case EVENT_SECTION:
     case EVENT_CHECKPOINT:
-    case EVENT_TOKEN:
+    case EVENT_ANSWER:
     case EVENT_DONE:
     case EVENT_FAILED:
         break;
     }
+}
+
+void progress_hide(struct progress *progress)
+{
+    clear_line(progress);
+    fflush(stderr);
 }
 
 void progress_end(struct progress *progress)

@@ -1,4 +1,5 @@
 /* The forward pass on the processor's own cores. */
+#include "engine/floats.h"
 #include "engine/forward_backend.h"
 #include "engine/sampler.h"
 
@@ -7,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 enum {
     MAX_ROWS = KERNELS_PASS_ROWS,
@@ -22,7 +22,6 @@ enum {
     PANEL_OUTPUTS = 32, /* full panels in prefill; in decode */
     LINE_OUTPUTS = 16,  /* a cache line, so that no two threads write one */
     LOGIT_OUTPUTS = 256,
-    HUGE_PAGE = 2 << 20,
 };
 
 /* A stretch of consecutive tokens of one lane within a pass. */
@@ -72,7 +71,8 @@ struct forward {
     size_t segment_count;
     const struct model_layer *layer;
     size_t layer_index;
-    size_t channel_block; /* of the step over time in progress */
+    size_t channel_block;           /* of the step over time in progress */
+    const struct matrix *packs_for; /* what normalized rows are rounded for; NULL: for nothing */
 
     struct logit_row logit_rows[MAX_ROWS];
     size_t logit_count;
@@ -106,18 +106,6 @@ static size_t larger(size_t a, size_t b)
 }
 
 /* --- work memory ------------------------------------------------------------- */
-
-/* In huge pages where the system gives them: most steps go down columns of rows that lie
- * pages apart. */
-static float *floats_new(size_t count)
-{
-    size_t size = count * sizeof(float), unit = size < HUGE_PAGE / 8 ? 64 : HUGE_PAGE;
-    size = divide_up(size, unit) * unit;
-    float *floats = aligned_alloc(unit, size);
-    if (floats && unit == HUGE_PAGE)
-        madvise(floats, size, MADV_HUGEPAGE); /* advice: no matter if it is not taken */
-    return floats;
-}
 
 static bool allocate(struct forward *f)
 {
@@ -223,15 +211,23 @@ static size_t pack_columns(const struct forward *f, size_t columns, size_t rows)
     return divide_up(divide_up(columns, pieces), KERNELS_PACK_COLUMNS) * KERNELS_PACK_COLUMNS;
 }
 
-/* Sets the product's input: `rows` rows of `in`, rounded once where the level does that. */
+static bool takes_packed(const struct forward *f, const struct matrix *matrix)
+{
+    return f->kernels->pack && f->kernels->packs(matrix, f->decoding);
+}
+
+/* Sets the product's input: `rows` rows of `in`, rounded once where the level does that,
+ * unless the step before did it. */
 static bool prepare_input(struct forward *f, const struct matrix *matrix, const float *in,
                           size_t in_stride, size_t rows)
 {
+    const bool packed = f->packs_for == matrix;
+    f->packs_for = NULL;
     f->matrix = matrix;
-    f->in = in;
+    f->in = packed ? f->packed : in;
     f->in_stride = in_stride;
     f->in_rows = rows;
-    if (!f->kernels->pack || !f->kernels->packs(matrix, f->decoding))
+    if (packed || !takes_packed(f, matrix))
         return true;
     f->pack_columns = pack_columns(f, matrix->columns, rows);
     if (!pool_run(f->pool, pack_item, f,
@@ -264,10 +260,13 @@ static void product_item(void *context, size_t item, unsigned worker)
 }
 
 /* Many outputs share what they read of the activations; every thread gets as many of
- * them, in a few items each, so that one that is held up leaves its share to the others. */
+ * them, in a few items each, so that one that is held up leaves its share to the others. Where
+ * that would not be a full panel each, equal shares count for more. */
 static size_t item_outputs(const struct forward *f, size_t outputs)
 {
     const size_t threads = pool_threads(f->pool), each = divide_up(outputs, threads);
+    if (!f->decoding && each < MOST_OUTPUTS)
+        return divide_up(each, LINE_OUTPUTS) * LINE_OUTPUTS;
     const size_t items = larger(divide_up(each, MOST_OUTPUTS), f->decoding ? 4 : 2);
     const size_t unit = f->decoding ? LINE_OUTPUTS : PANEL_OUTPUTS;
     return divide_up(divide_up(each, items), unit) * unit;
@@ -293,6 +292,11 @@ static size_t last_row(const struct forward *f, size_t item)
     return end < f->rows ? end : f->rows;
 }
 
+static bool over_rows(struct forward *f, pool_work *work)
+{
+    return pool_run(f->pool, work, f, divide_up(f->rows, ROW_BLOCK));
+}
+
 static void embed_item(void *context, size_t item, unsigned worker)
 {
     struct forward *f = context;
@@ -308,6 +312,17 @@ static void norm_item(void *context, size_t item, unsigned worker)
     for (size_t r = item * ROW_BLOCK; r < last_row(f, item); r++)
         f->kernels->rms_norm(f->u + r * f->inner, f->x + r * f->inner, f->layer->norm,
                              f->model->shape.epsilon, f->model->shape.embedding);
+    if (f->packs_for)
+        f->kernels->pack(f->packed, f->packs_for, false, f->u, f->inner, item * ROW_BLOCK,
+                         last_row(f, item) - item * ROW_BLOCK, 0, f->packs_for->columns);
+}
+
+/* In prefill rows are rounded with their norm, while they are in a cache. */
+static bool norm_rows(struct forward *f)
+{
+    const struct matrix *next = &f->layer->in;
+    f->packs_for = !f->decoding && takes_packed(f, next) ? next : NULL;
+    return over_rows(f, norm_item);
 }
 
 static void mixer_norm_item(void *context, size_t item, unsigned worker)
@@ -321,11 +336,6 @@ static void mixer_norm_item(void *context, size_t item, unsigned worker)
         f->kernels->rms_norm(b, b, NULL, shape->mixer_epsilon, shape->states);
         f->kernels->rms_norm(c, c, NULL, shape->mixer_epsilon, shape->states);
     }
-}
-
-static bool over_rows(struct forward *f, pool_work *work)
-{
-    return pool_run(f->pool, work, f, divide_up(f->rows, ROW_BLOCK));
 }
 
 /* --- steps over time ------------------------------------------------------------------ */
@@ -424,8 +434,7 @@ static bool run_layer(struct forward *f, size_t index)
     const struct model_layer *layer = &f->model->layers[index];
     f->layer = layer;
     f->layer_index = index;
-    return over_rows(f, norm_item) &&
-           product(f, f->xz, f->wide, &layer->in, f->u, f->inner, false) &&
+    return norm_rows(f) && product(f, f->xz, f->wide, &layer->in, f->u, f->inner, false) &&
            over_time(f, conv_item, CONV_ITEM, CONV_BLOCK) &&
            product(f, f->dbc, f->mixer, &layer->x, f->xc, f->inner, false) &&
            (!f->model->shape.mixer_norm || over_rows(f, mixer_norm_item)) &&

@@ -1,6 +1,7 @@
 #include "engine/model.h"
 
 #include "base/visible.h"
+#include "engine/floats.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -115,6 +116,23 @@ static bool bind_matrix(struct matrix *matrix, const struct gguf *file, const ch
     return true;
 }
 
+/* From [ne1][ne0] to [ne0][ne1], a cache line at a time: the new rows lie pages apart. */
+static void copy_transposed(float *out, const struct gguf_tensor *tensor, size_t ne0, size_t ne1)
+{
+    enum { TOGETHER = 16 };
+    const enum blocks_type type = (enum blocks_type)tensor->type;
+    const size_t row_bytes = blocks_row_bytes(type, ne0);
+    float rows[TOGETHER][MAX_STATES];
+    for (size_t i = 0; i < ne1; i += TOGETHER) {
+        const size_t count = ne1 - i < TOGETHER ? ne1 - i : TOGETHER;
+        for (size_t r = 0; r < count; r++)
+            blocks_to_float(rows[r], type, tensor->data + (i + r) * row_bytes, ne0);
+        for (size_t j = 0; j < ne0; j++)
+            for (size_t r = 0; r < count; r++)
+                out[j * ne1 + i + r] = rows[r][j];
+    }
+}
+
 /* Copies a small tensor of ne0 x ne1 weights as floats to *next and moves it on;
  * transposed when `transpose`: from [ne1][ne0] to [ne0][ne1]. */
 static bool copy_small(const float **place, float **next, const struct gguf *file, const char *name,
@@ -123,17 +141,11 @@ static bool copy_small(const float **place, float **next, const struct gguf *fil
     const struct gguf_tensor *tensor;
     if (!find_tensor(file, name, ne0, ne1, &tensor, error))
         return false;
-    float *out = *next;
-    float row[MAX_STATES];
-    size_t row_bytes = blocks_row_bytes((enum blocks_type)tensor->type, ne0);
-    if (!transpose)
-        blocks_to_float(out, (enum blocks_type)tensor->type, tensor->data, ne0);
-    for (size_t i = 0; transpose && i < ne1; i++) {
-        blocks_to_float(row, (enum blocks_type)tensor->type, tensor->data + i * row_bytes, ne0);
-        for (size_t j = 0; j < ne0; j++)
-            out[j * ne1 + i] = row[j];
-    }
-    *place = out;
+    if (transpose)
+        copy_transposed(*next, tensor, ne0, ne1);
+    else
+        blocks_to_float(*next, (enum blocks_type)tensor->type, tensor->data, ne0);
+    *place = *next;
     *next += ne0 * ne1;
     return true;
 }
@@ -207,7 +219,7 @@ static bool bind_tensors(struct model *model, struct error *error)
                          "%s is too small for the shape that it claims: get it again",
                          gguf_path(model->file));
     model->layers = calloc(shape->layers, sizeof *model->layers);
-    model->small = calloc(small_floats(shape), sizeof *model->small);
+    model->small = floats_new(small_floats(shape));
     if (!model->layers || !model->small)
         return error_out_of_memory(error);
     float *next = model->small;

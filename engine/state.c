@@ -1,10 +1,9 @@
 #include "engine/state.h"
 
+#include "engine/floats.h"
+
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-
-enum { HUGE_PAGE = 2 << 20 };
 
 static size_t layer_floats(const struct model_shape *shape)
 {
@@ -21,17 +20,11 @@ size_t state_bytes(const struct model_shape *shape)
     return all_floats(shape) * sizeof(float);
 }
 
-/* Zeros, in huge pages where the system gives them: a token's channels lie pages apart. */
 static float *zeros_new(size_t count)
 {
-    size_t size = count * sizeof(float), unit = size < HUGE_PAGE / 2 ? 64 : HUGE_PAGE;
-    size = (size + unit - 1) / unit * unit;
-    float *zeros = aligned_alloc(unit, size);
-    if (!zeros)
-        return NULL;
-    if (unit == HUGE_PAGE)
-        madvise(zeros, size, MADV_HUGEPAGE); /* advice: no matter if it is not taken */
-    memset(zeros, 0, size);
+    float *zeros = floats_new(count);
+    if (zeros)
+        memset(zeros, 0, count * sizeof *zeros);
     return zeros;
 }
 

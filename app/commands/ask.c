@@ -15,6 +15,8 @@ struct ask_job {
     struct asking_result result;
     struct listing_document document; /* with its outline, for titles */
     json_t *json;                     /* with --json */
+    size_t printed;                   /* bytes of the answer */
+    struct error unwritten;
 };
 
 /* --- the job ------------------------------------------------------------------------- */
@@ -82,6 +84,7 @@ static bool prepare(struct ask_job *job, struct error *error)
                     .seed = (uint64_t)options->seed},
         .keep = true,
         .after = options->after,
+        .stream = !options->json,
     };
     return true;
 }
@@ -141,13 +144,36 @@ static void print_sources(struct output *out, const struct ask_job *job)
     output_format(out, "\n");
 }
 
-static void print_answer(struct output *out, const struct ask_job *job)
+/* A piece of the answer; after the last one the line ends. */
+static void print_piece(struct output *out, struct ask_job *job, const char *piece, size_t whole)
+{
+    const size_t size = strlen(piece);
+    output_text(out, piece);
+    job->printed += size;
+    if (job->printed == whole && !(size > 0 && piece[size - 1] == '\n'))
+        output_format(out, "\n");
+}
+
+/* The answer as soon as it is known: looking for a sentence to quote takes longer than a short
+ * answer. A piece may have been lost for want of memory: those after it wait for the end. */
+static void hear(struct command *command, void *context, const struct event *event)
+{
+    struct ask_job *job = context;
+    if (event->kind != EVENT_ANSWER || event->progress.bytes != (int64_t)job->printed)
+        return;
+    progress_hide(&command->progress);
+    print_piece(&command->out, job, event->text, (size_t)event->progress.bytes_expected);
+    if (!output_flush(&command->out, &job->unwritten))
+        return; /* told when the job has ended */
+}
+
+static void print_answer(struct output *out, struct ask_job *job)
 {
     const struct asking_result *result = &job->result;
     if (result->found) {
-        size_t size = strlen(result->answer);
-        output_text(out, result->answer);
-        output_format(out, size > 0 && result->answer[size - 1] == '\n' ? "" : "\n");
+        const size_t size = strlen(result->answer);
+        if (job->printed < size || size == 0)
+            print_piece(out, job, result->answer + job->printed, size);
     } else {
         output_format(out, "The document does not say.\n");
     }
@@ -161,8 +187,12 @@ int ask_run(const struct options *options)
     struct command command = {0};
     struct ask_job job = {.options = options};
     struct error error = {0};
-    bool answered = prepare(&job, &error) && command_open(&command, options, &error) &&
-                    command_do(&command, run_job, &job, &error);
+    bool answered = prepare(&job, &error) && command_open(&command, options, &error);
+    command.hear = hear;
+    command.hear_context = &job;
+    answered = answered && command_do(&command, run_job, &job, &error);
+    if (answered && job.unwritten.kind != ERROR_NONE)
+        error = job.unwritten;
     if (answered && options->json) {
         output_json(&command.out, job.json);
         job.json = NULL;

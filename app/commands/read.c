@@ -1,8 +1,8 @@
 #include "app/command.h"
 #include "app/commands/commands.h"
-#include "base/quantity.h"
 #include "app/work/listing.h"
 #include "app/work/reading.h"
+#include "base/quantity.h"
 
 /* One document: one file, or all of them with --as. */
 struct read_job {
@@ -108,7 +108,8 @@ static bool read_document(struct command *command, const char *const *paths, siz
                     .keep_every = options->keep_every,
                     .mix = options->mix,
                     .encoding = options->encoding,
-                    .follow = options->follow},
+                    .follow = options->follow,
+                    .alone = true},
     };
     bool ok = command_do(command, run_job, &job, error);
     if (ok || job.result.followed) {

@@ -11,6 +11,7 @@
 #include "app/work/section_states.h"
 #include "app/work/upkeep.h"
 #include "base/clock.h"
+#include "base/utf8.h"
 
 #include <ctype.h>
 #include <math.h>
@@ -32,6 +33,7 @@ struct ask {
     struct session *session;
     struct asking_options options; /* as given, but for what a follow-up takes over */
     struct asking_result *result;
+    double started;                     /* clock_seconds() */
     struct answer_states_thread thread; /* that is gone on with; empty: asked afresh */
     char scope[64];                     /* what the question is limited to, for the library */
     struct library_hit hits[ASKING_MAX_LANES];
@@ -326,6 +328,9 @@ static bool note_answers(struct ask *ask, struct error *error)
         source->log_probability = lane->log_probability;
         source->lowest = lane->lowest;
         source->counted = lane->counted;
+        const double first = lane->began - ask->started;
+        if (i == 0 || first < ask->result->first_token_seconds)
+            ask->result->first_token_seconds = first;
         ask->result->tokens_generated += (int64_t)lane->tokens.count;
         if (!note_verbatim(ask, source, error))
             return false;
@@ -415,6 +420,21 @@ static bool quotable_section(struct ask *ask, int64_t lane_section, int64_t *sec
     return true;
 }
 
+static void tell_answer(const struct ask *ask)
+{
+    const char *answer = ask->result->answer;
+    const size_t size = strlen(answer);
+    for (size_t at = 0; ask->options.stream && at < size;) {
+        struct event event = {.kind = EVENT_ANSWER,
+                              .progress = {.bytes = (int64_t)at, .bytes_expected = (int64_t)size}};
+        size_t end = at + sizeof event.text - 1;
+        end = end < size ? utf8_floor(answer, size, end) : size;
+        memcpy(event.text, answer + at, end - at);
+        session_emit(ask->session, &event);
+        at = end;
+    }
+}
+
 static bool choose_answer(struct ask *ask, struct error *error)
 {
     int64_t section;
@@ -432,9 +452,11 @@ static bool choose_answer(struct ask *ask, struct error *error)
     result->section = best->section;
     ask->best = (size_t)(best - result->sources);
     result->confidence = exp(mean_log_probability(best));
-    return grounding_run(ask->session, ask->options.document, best->section, best->answer, result,
-                         error) &&
-           quotable_section(ask, best->section, &section, error) &&
+    if (!grounding_run(ask->session, ask->options.document, best->section, best->answer, result,
+                       error))
+        return false;
+    tell_answer(ask);
+    return quotable_section(ask, best->section, &section, error) &&
            (section < 0 || quote_sentence(ask, section, error));
 }
 
@@ -538,7 +560,7 @@ static bool answer(struct ask *ask, struct error *error)
 bool asking_run(struct session *session, const struct asking_options *options,
                 struct asking_result *result, struct error *error)
 {
-    double started = clock_seconds();
+    const double started = clock_seconds();
     *result = (struct asking_result){.section = -1, .as_of = -1};
     struct ask *ask = calloc(1, sizeof *ask);
     if (!ask)
@@ -546,6 +568,7 @@ bool asking_run(struct session *session, const struct asking_options *options,
     ask->session = session;
     ask->options = *options;
     ask->result = result;
+    ask->started = started;
     bool ok = session_need_model(session, error) && answer(ask, error);
     result->seconds = clock_seconds() - started;
     ok = ok && (!options->keep || keep_question(ask, error));

@@ -30,8 +30,9 @@ struct asking_options {
     int64_t after; /* go on from the answer to this question, of the same document, as in a
                       conversation; 0: no. Goes with none of section, as_of, reread. Had it no
                       answer, this one is asked afresh, within the limits of that one */
-    bool stream;   /* tell the first lane's words as EVENT_TOKEN while they come; another
-                      lane's may be the answer in the end */
+    bool stream;   /* tell the first lane's words as EVENT_TOKEN while they come, another
+                      lane's may be the answer in the end; and this, once it is known, as
+                      EVENT_ANSWER, before a sentence to quote is looked for */
 };
 
 struct asking_quote {
@@ -74,6 +75,8 @@ struct asking_result {
     int64_t tokens_reread;    /* document tokens fed for this question */
     int64_t tokens_generated; /* all lanes */
     double seconds;
+    double first_token_seconds; /* of these, until the first token of an answer was chosen, the
+                                   opening of the model included; 0 without one */
 };
 
 bool asking_run(struct session *session, const struct asking_options *options,

@@ -78,14 +78,14 @@ json_t *asking_json(struct session *session, const struct asking_options *option
                     const struct asking_result *result)
 {
     json_t *json = json_pack(
-        "{s:I, s:s, s:b, s:s?, s:o, s:f, s:o, s:o, s:o, s:I, s:I, s:f}", "document",
+        "{s:I, s:s, s:b, s:s?, s:o, s:f, s:o, s:o, s:o, s:I, s:I, s:f, s:f}", "document",
         (json_int_t)options->document, "question", options->question, "found", (int)result->found,
         "answer", result->answer, "section",
         section_json(session, options->document, result->section), "confidence", result->confidence,
         "quotes", quotes_json(session, options, result), "from_states", sources_json(result, true),
         "states_made", sources_json(result, false), "tokens_reread",
         (json_int_t)result->tokens_reread, "tokens_generated", (json_int_t)result->tokens_generated,
-        "seconds", result->seconds);
+        "seconds", result->seconds, "first_token_seconds", result->first_token_seconds);
     if (json && result->question > 0)
         json_put(json, "id", json_integer((json_int_t)result->question));
     if (json && options->after > 0)

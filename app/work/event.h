@@ -13,7 +13,10 @@ enum event_kind {
     EVENT_NOTE,       /* text: one line the user should know */
     EVENT_OUTLINE,    /* the document's text and outline are in the library; progress
                          holds its size and `text` one line about it */
-    EVENT_TOKEN,      /* text: the next piece of the answer, whole characters */
+    EVENT_TOKEN,      /* text: the next piece of an answer that is being written, whole
+                         characters */
+    EVENT_ANSWER,     /* text: a piece of the answer that was chosen, whole characters,
+                         at progress.bytes of progress.bytes_expected; its quotes come later */
     EVENT_SECTION,    /* a section was read to its end: progress.section, section_tokens,
                          section_bits */
     EVENT_CHECKPOINT, /* a state was kept: progress.section, .tokens */

@@ -1,5 +1,6 @@
 #include "app/work/generate.h"
 
+#include "base/clock.h"
 #include "base/utf8.h"
 
 #include <math.h>
@@ -76,6 +77,8 @@ static bool take_choice(struct run *run, struct generate_lane *l,
     if (choice->token == SAMPLER_NONE) /* no logit is a number: nothing can follow */
         return error_set(error, ERROR_MODEL,
                          "the model's arithmetic broke down (no next token has a probability)");
+    if (l->counted == 0)
+        l->began = clock_seconds();
     l->log_probability += (double)choice->log_probability;
     l->lowest = fmin(l->lowest, (double)choice->log_probability);
     l->counted++;

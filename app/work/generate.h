@@ -13,6 +13,7 @@ struct generate_lane {
     double log_probability; /* out: sum over tokens, the end token included */
     double lowest;          /* out: least log probability of a token */
     size_t counted;         /* tokens in the sum */
+    double began;           /* out: clock_seconds() when the first token was chosen */
 };
 
 /* What is emitted as EVENT_TOKEN: the text of lane `shown`, or nothing for -1. */

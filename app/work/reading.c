@@ -147,11 +147,14 @@ static bool pause_reading(struct walk *w, struct error *error)
                              w->document.name);
 }
 
-/* Tokens that take about PIECE_SECONDS, in whole multiples of the least. */
+/* Tokens that take about PIECE_SECONDS, in whole multiples of the least: a slow model's are so
+ * few that reading is several times slower than in whole passes. */
 static size_t piece_size(const struct walk *w, size_t left)
 {
     double most = (double)forward_pass_tokens(w->session->forward);
     double tokens = fmin(fmax(w->pace * PIECE_SECONDS, PIECE_LEAST), most);
+    if (w->options->alone)
+        tokens = most;
     size_t size = (size_t)tokens / PIECE_LEAST * PIECE_LEAST;
     return left < size ? left : size;
 }

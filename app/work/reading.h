@@ -19,6 +19,8 @@ struct reading_options {
     bool mix;             /* go on under other numerics than before */
     const char *encoding; /* --encoding, or NULL */
     bool follow;          /* go on as the files grow, until cancelled */
+    bool alone;           /* no other job will wait for a pause: tokens are read in whole
+                             passes, however long these take */
 };
 
 struct reading_result {

@@ -1,16 +1,24 @@
 /* amx.h: the functions of the AMX level; the rest it shares with the levels below.
  * Private to kernels/x86; contracts are those of struct kernels.
  *
- * Prefill multiplies tiles of bf16 (bf16.h). Decode is the VNNI level's (vnni.h). */
+ * Prefill multiplies tiles of bf16 (bf16.h): amx_prefill.c, of AMX_FEW rows at most
+ * amx_few.c. Decode is the VNNI level's (vnni.h). */
 #ifndef TIDEMARK_KERNELS_X86_AMX_H
 #define TIDEMARK_KERNELS_X86_AMX_H
 
 #include "kernels/levels.h"
 
 #include <stddef.h>
+#include <stdint.h>
+
+enum { AMX_FEW = 80 };
 
 void amx_prefill_matmul(float *y, size_t y_stride, const struct matrix *w, size_t first,
                         size_t count, const float *x, size_t x_stride, size_t rows, bool add,
                         float *scratch);
+
+/* The same for 0 < rows <= AMX_FEW, count > 0; a: the packed rows. */
+void amx_few_rows(float *y, size_t y_stride, const struct matrix *w, size_t first, size_t count,
+                  const uint16_t *a, size_t rows, bool add, float *scratch);
 
 #endif

@@ -9,61 +9,92 @@
  * A load of 16 lines from the second-level cache takes as long as a product. A panel of
  * weights is decoded once for all rows of the pass (bf16.h) and stays in the second-level
  * cache; its tiles are loaded with the hint that keeps the first for the activations,
- * which all outputs of the panel share. Meanwhile the next 32 rows of activations are
- * fetched into the second, and the next tiles of y into the first. Where the columns exceed a
- * panel, sums are stored and taken up again. A sum runs over the columns in order, whatever rows
+ * which all outputs of the panel share. Where the columns exceed a panel, sums are kept in
+ * packed tiles of 1 KiB, in the order in which they are wanted, and go to y after the last
+ * panel: of y's rows, which lie pages apart, two lines at a time came from far away.
+ * Meanwhile the next 32 rows of activations are fetched into the second-level cache, and the
+ * next four tiles of sums into the first. A sum runs over the columns in order, whatever rows
  * and outputs are beside it. */
 #include "kernels/x86/amx.h"
 #include "kernels/x86/amx_tiles.h"
 #include "kernels/x86/bf16.h"
 
-#include <string.h>
+enum {
+    SIDE = AMX_SIDE,
+    ROW_BYTES = AMX_ROW_BYTES,
+    PACKED_FLOATS = 4 * SIDE * SIDE, /* four tiles of sums */
+    PACKED_LINES = PACKED_FLOATS * sizeof(float) / ROW_BYTES,
+};
 
-enum { SIDE = 16, ROW_BYTES = 64, TILE_FLOATS = SIDE * SIDE };
-
-/* Where four tiles of sums lie: in y, or one after the other. */
+/* Where four tiles of sums lie. */
 struct sums {
     float *at;
-    size_t stride;        /* bytes between rows of a tile */
-    size_t down, outputs; /* floats to the tile below and to the one beside */
+    size_t stride;       /* bytes between rows */
+    size_t down, beside; /* floats to the tile below and to the one beside */
 };
 
 /* Tiles of 16 rows and of 16 outputs: steps of 32 columns one after the other. */
 struct factors {
     const uint16_t *a[2], *b[2];
     size_t steps;
-    const char *next[2]; /* what will be a[] next: of each tile, lines [begin, end) */
+    struct sums in, out;
+    bool resume; /* sums are added to `in` */
+
+    /* What is fetched meanwhile. */
+    const char *next_a[2]; /* what will be a[]: of each tile, lines [begin, end) */
     size_t begin, end;
-    const float *next_y; /* the sums of the next product, 32 rows of two lines */
-    size_t y_stride;
+    const char *next_packed; /* the next packed sums, or NULL */
+    const char *next_y;      /* those in y: rows of two lines; or NULL */
+    size_t y_stride, y_rows; /* bytes, and how many */
 };
 
 AMX_INLINE void fetch_next(const struct factors *f, size_t step)
 {
     for (size_t line = f->begin; line < f->end; line++) {
-        _mm_prefetch(f->next[0] + (step * SIDE + line) * ROW_BYTES, _MM_HINT_T1);
-        _mm_prefetch(f->next[1] + (step * SIDE + line) * ROW_BYTES, _MM_HINT_T1);
+        _mm_prefetch(f->next_a[0] + (step * SIDE + line) * ROW_BYTES, _MM_HINT_T1);
+        _mm_prefetch(f->next_a[1] + (step * SIDE + line) * ROW_BYTES, _MM_HINT_T1);
     }
-    const size_t each = (2 * SIDE + f->steps - 1) / f->steps;
-    for (size_t r = step * each; r < (step + 1) * each && r < 2 * SIDE; r++) {
-        __builtin_prefetch(f->next_y + r * f->y_stride, 1);
-        __builtin_prefetch(f->next_y + r * f->y_stride + SIDE, 1);
+    if (f->next_packed) {
+        const size_t each = (PACKED_LINES + f->steps - 1) / f->steps;
+        for (size_t i = step * each; i < (step + 1) * each && i < PACKED_LINES; i++)
+            __builtin_prefetch(f->next_packed + i * ROW_BYTES, 1);
+    }
+    if (f->next_y) {
+        const size_t each = (2 * SIDE + f->steps - 1) / f->steps;
+        for (size_t r = step * each; r < (step + 1) * each && r < f->y_rows; r++) {
+            __builtin_prefetch(f->next_y + r * f->y_stride, 1);
+            __builtin_prefetch(f->next_y + r * f->y_stride + ROW_BYTES, 1);
+        }
     }
 }
 
-/* R x N tiles of sums, each 1 or 2, added to what is there when `resume`. The tiles'
- * numbers must be constants. */
-AMX_INLINE void block(const int R, const int N, const struct sums *sums, const struct factors *f,
-                      bool resume)
+AMX_INLINE void load_sums(const int R, const int N, const struct sums *s)
 {
-    if (resume) {
-        _tile_loadd(0, sums->at, sums->stride);
-        if (N > 1)
-            _tile_loadd(1, sums->at + sums->outputs, sums->stride);
-        if (R > 1)
-            _tile_loadd(2, sums->at + sums->down, sums->stride);
-        if (R > 1 && N > 1)
-            _tile_loadd(3, sums->at + sums->down + sums->outputs, sums->stride);
+    _tile_loadd(0, s->at, s->stride);
+    if (N > 1)
+        _tile_loadd(1, s->at + s->beside, s->stride);
+    if (R > 1)
+        _tile_loadd(2, s->at + s->down, s->stride);
+    if (R > 1 && N > 1)
+        _tile_loadd(3, s->at + s->down + s->beside, s->stride);
+}
+
+AMX_INLINE void store_sums(const int R, const int N, const struct sums *s)
+{
+    _tile_stored(0, s->at, s->stride);
+    if (N > 1)
+        _tile_stored(1, s->at + s->beside, s->stride);
+    if (R > 1)
+        _tile_stored(2, s->at + s->down, s->stride);
+    if (R > 1 && N > 1)
+        _tile_stored(3, s->at + s->down + s->beside, s->stride);
+}
+
+/* R x N tiles of sums, each 1 or 2. The tiles' numbers must be constants. */
+AMX_INLINE void block(const int R, const int N, const struct factors *f)
+{
+    if (f->resume) {
+        load_sums(R, N, &f->in);
     } else {
         _tile_zero(0);
         _tile_zero(1);
@@ -86,89 +117,111 @@ AMX_INLINE void block(const int R, const int N, const struct sums *sums, const s
             _tile_dpbf16ps(3, 5, 7);
         fetch_next(f, step);
     }
-    _tile_stored(0, sums->at, sums->stride);
-    if (N > 1)
-        _tile_stored(1, sums->at + sums->outputs, sums->stride);
-    if (R > 1)
-        _tile_stored(2, sums->at + sums->down, sums->stride);
-    if (R > 1 && N > 1)
-        _tile_stored(3, sums->at + sums->down + sums->outputs, sums->stride);
+    store_sums(R, N, &f->out);
 }
 
-/* Up to 32 rows and 32 outputs of y. */
-struct corner {
-    float *y;
+/* Up to 32 rows x 32 outputs: the tiles have the shape of what there is of them. */
+static void product(const struct factors *f, size_t rows, size_t outputs, struct amx_shape *shape)
+{
+    amx_reshape(shape, rows, outputs);
+    amx_finish_writes();
+    if (rows > SIDE && outputs > SIDE)
+        block(2, 2, f);
+    else if (rows > SIDE)
+        block(2, 1, f);
+    else if (outputs > SIDE)
+        block(1, 2, f);
+    else
+        block(1, 1, f);
+    amx_finish_writes();
+}
+
+/* A panel's product with all rows. */
+struct pass {
+    float *y; /* the first output */
     size_t y_stride, rows, outputs;
-    float *ragged; /* [4][TILE_FLOATS]: sums where some rows or outputs do not exist */
+    float *packed;             /* [rows / 32][outputs / 32][4][16][16]: sums between panels */
+    bool from_packed, resume;  /* where sums come from; else from nowhere, or from y */
+    bool to_packed;            /* where they go; else to y */
+    const uint16_t *a, *panel; /* the first row's tiles */
+    size_t a_apart, steps;     /* to the next 16 rows; in a row of tiles */
 };
 
-static void copy_ragged(const struct corner *c, bool to_y)
+static size_t up_to_32(size_t left)
 {
-    for (size_t r = 0; r < c->rows; r++)
-        for (size_t half = 0; half < 2 && half * SIDE < c->outputs; half++) {
-            size_t count = c->outputs - half * SIDE;
-            float *ragged = c->ragged + (r / SIDE * 2 + half) * TILE_FLOATS + r % SIDE * SIDE;
-            float *y = c->y + r * c->y_stride + half * SIDE;
-            size_t bytes = (count < SIDE ? count : SIDE) * sizeof *y;
-            if (to_y)
-                memcpy(y, ragged, bytes);
-            else
-                memcpy(ragged, y, bytes);
+    return left < 2 * SIDE ? left : 2 * SIDE;
+}
+
+static size_t thirty_twos(size_t count)
+{
+    return (count + 2 * SIDE - 1) / (2 * SIDE);
+}
+
+static float *packed_at(const struct pass *p, size_t row, size_t corner)
+{
+    return p->packed + (row / (2 * SIDE) * thirty_twos(p->outputs) + corner) * PACKED_FLOATS;
+}
+
+static float *y_at(const struct pass *p, size_t row, size_t corner)
+{
+    return p->y + row * p->y_stride + corner * 2 * SIDE;
+}
+
+/* What the product of 32 rows and of outputs 32 i to 32 i + 31 takes and fetches. */
+static void prepare(struct factors *f, const struct pass *p, size_t row, size_t i)
+{
+    const size_t corners = thirty_twos(p->outputs), lines = (SIDE + corners - 1) / corners;
+    const uint16_t *a = p->a + row / SIDE * p->a_apart, *next_a = a + 2 * p->a_apart;
+    const uint16_t *b = p->panel + i * 2 * p->steps * BF16_TILE;
+    const struct sums y = {y_at(p, row, i), p->y_stride * sizeof *p->y, SIDE * p->y_stride, SIDE};
+    const struct sums packed = {packed_at(p, row, i), ROW_BYTES, PACKED_FLOATS / 2,
+                                PACKED_FLOATS / 4};
+    const bool last_rows = p->rows - row <= 2 * SIDE, last = i + 1 == corners;
+    const size_t next = last ? 0 : i + 1, next_row = !last ? row : last_rows ? 0 : row + 2 * SIDE;
+    *f = (struct factors){
+        .a = {a, a + p->a_apart},
+        .b = {b, b + p->steps * BF16_TILE},
+        .steps = p->steps,
+        .in = p->from_packed ? packed : y,
+        .out = p->to_packed ? packed : y,
+        .resume = p->resume,
+        .next_a = {(const char *)next_a, (const char *)(next_a + p->a_apart)},
+        .begin = last_rows || i * lines > SIDE ? SIDE : i * lines,
+        .end = last_rows || (i + 1) * lines > SIDE ? SIDE : (i + 1) * lines,
+        .y_stride = p->y_stride * sizeof *p->y,
+        .y_rows = up_to_32(p->rows - next_row),
+    };
+    if (p->from_packed || p->to_packed)
+        f->next_packed = (const char *)packed_at(p, next_row, next);
+    if (!p->to_packed || (p->resume && !p->from_packed))
+        f->next_y = (const char *)y_at(p, next_row, next);
+}
+
+static void with_panel(const struct pass *p, struct amx_shape *shape)
+{
+    for (size_t row = 0; row < p->rows; row += 2 * SIDE)
+        for (size_t i = 0; i < thirty_twos(p->outputs); i++) {
+            struct factors f;
+            prepare(&f, p, row, i);
+            product(&f, up_to_32(p->rows - row), up_to_32(p->outputs - i * 2 * SIDE), shape);
         }
 }
 
-static void product(const struct corner *c, const struct factors *f, bool resume)
+/* Up to BF16_OUTPUTS outputs from `first` on. */
+static void multiply(struct pass *p, const struct matrix *w, size_t first, const uint16_t *x,
+                     bool add, uint16_t *panel, struct amx_shape *shape)
 {
-    const bool two_rows = c->rows > SIDE, two_outputs = c->outputs > SIDE;
-    const bool ragged = c->rows % SIDE || c->outputs % SIDE;
-    struct sums sums = {c->y, c->y_stride * sizeof *c->y, SIDE * c->y_stride, SIDE};
-    if (ragged)
-        sums = (struct sums){c->ragged, ROW_BYTES, 2 * TILE_FLOATS, TILE_FLOATS};
-    if (ragged && resume)
-        copy_ragged(c, false);
-    amx_finish_writes();
-    if (two_rows && two_outputs)
-        block(2, 2, &sums, f, resume);
-    else if (two_rows)
-        block(2, 1, &sums, f, resume);
-    else if (two_outputs)
-        block(1, 2, &sums, f, resume);
-    else
-        block(1, 1, &sums, f, resume);
-    amx_finish_writes();
-    if (ragged)
-        copy_ragged(c, true);
-}
-
-/* A panel with all rows. `all` is y from its first output on, a the first row's tiles. */
-static void with_panel(const struct corner *all, const uint16_t *a, size_t a_apart,
-                       const uint16_t *panel, size_t steps, bool resume)
-{
-    const size_t corners = (all->outputs + 2 * SIDE - 1) / (2 * SIDE);
-    const size_t lines = (SIDE + corners - 1) / corners;
-    for (size_t r = 0; r < all->rows; r += 2 * SIDE, a += 2 * a_apart) {
-        const size_t rows = all->rows - r;
-        for (size_t i = 0; i < corners; i++, panel += 2 * steps * BF16_TILE) {
-            const size_t outputs = all->outputs - i * 2 * SIDE;
-            const size_t next_r = rows > 2 * SIDE ? r + 2 * SIDE : r;
-            struct corner corner = *all;
-            corner.y += r * all->y_stride + i * 2 * SIDE;
-            corner.rows = rows < 2 * SIDE ? rows : 2 * SIDE;
-            corner.outputs = outputs < 2 * SIDE ? outputs : 2 * SIDE;
-            struct factors f = {
-                .a = {a, a + a_apart},
-                .b = {panel, panel + steps * BF16_TILE},
-                .steps = steps,
-                .next = {(const char *)(a + 2 * a_apart), (const char *)(a + 3 * a_apart)},
-                .begin = i * lines,
-                .end = (i + 1) * lines < SIDE ? (i + 1) * lines : SIDE,
-                .next_y = i + 1 < corners ? corner.y + 2 * SIDE : all->y + next_r * all->y_stride,
-                .y_stride = all->y_stride};
-            if (rows <= 2 * SIDE)
-                f.end = f.begin;
-            product(&corner, &f, resume);
-        }
-        panel -= 2 * corners * steps * BF16_TILE;
+    uint16_t *work = panel + BF16_OUTPUTS * BF16_COLUMNS;
+    p->panel = panel;
+    for (size_t k = 0; k < w->columns; k += BF16_COLUMNS) {
+        const size_t columns = w->columns - k < BF16_COLUMNS ? w->columns - k : BF16_COLUMNS;
+        p->steps = bf16_steps(columns);
+        p->a = x + bf16_steps(k) * BF16_TILE;
+        p->from_packed = k > 0;
+        p->resume = add || k > 0;
+        p->to_packed = k + columns < w->columns;
+        bf16_panel(panel, p->steps, work, w, first, p->outputs, k, k + columns);
+        with_panel(p, shape);
     }
 }
 
@@ -176,21 +229,24 @@ void amx_prefill_matmul(float *y, size_t y_stride, const struct matrix *w, size_
                         size_t count, const float *x, size_t x_stride, size_t rows, bool add,
                         float *scratch)
 {
-    uint16_t *panel = (void *)scratch, *work = panel + BF16_OUTPUTS * BF16_COLUMNS;
     const uint16_t *packed = (const void *)x;
+    struct amx_shape shape = {0};
     (void)x_stride;
-    amx_configure(ROW_BYTES, SIDE, ROW_BYTES);
-    for (size_t j = first; j < first + count; j += BF16_OUTPUTS) {
-        size_t outputs = first + count - j < BF16_OUTPUTS ? first + count - j : BF16_OUTPUTS;
-        for (size_t k = 0; k < w->columns; k += BF16_COLUMNS) {
-            size_t columns = w->columns - k < BF16_COLUMNS ? w->columns - k : BF16_COLUMNS;
-            size_t steps = bf16_steps(columns);
-            const struct corner all = {y + j, y_stride, rows, outputs, (void *)(work + BF16_WORK)};
-            bf16_panel(panel, steps, work, w, j, outputs, k, k + columns);
-            with_panel(&all, packed + bf16_steps(k) * BF16_TILE, bf16_apart(w->columns), panel,
-                       steps, add || k > 0);
-        }
+    if (rows == 0 || count == 0)
+        return;
+    if (rows <= AMX_FEW) {
+        amx_few_rows(y, y_stride, w, first, count, packed, rows, add, scratch);
+        return;
     }
+    struct pass pass = {.y_stride = y_stride, .packed = scratch, .a_apart = bf16_apart(w->columns)};
+    uint16_t *panel = (void *)(scratch + LEVELS_BF16_OUTPUTS * KERNELS_PASS_ROWS);
+    for (size_t r = 0; r < rows; r += KERNELS_PASS_ROWS)
+        for (size_t j = first; j < first + count; j += BF16_OUTPUTS) {
+            pass.y = y + r * y_stride + j;
+            pass.rows = rows - r < KERNELS_PASS_ROWS ? rows - r : KERNELS_PASS_ROWS;
+            pass.outputs = first + count - j < BF16_OUTPUTS ? first + count - j : BF16_OUTPUTS;
+            multiply(&pass, w, j, packed + r / SIDE * pass.a_apart, add, panel, &shape);
+        }
     _tile_release();
 }
 
@@ -204,7 +260,8 @@ static uint32_t arithmetic_of_tiles(void)
             a[i][j] = bf16_probe_pair(&state);
             b[i][j] = bf16_probe_pair(&state);
         }
-    amx_configure(ROW_BYTES, SIDE, ROW_BYTES);
+    struct amx_shape shape = {0};
+    amx_reshape(&shape, SIDE, SIDE);
     amx_finish_writes();
     _tile_zero(0);
     _tile_loadd(4, a, ROW_BYTES);

@@ -1,25 +1,16 @@
 /* vnni_panel.c: weights and activations as bf16 tiles (bf16.h).
  *
  * Sixteen outputs' rows are decoded 256 columns at a time, as they lie, rounded to bf16
- * and then transposed in pairs of columns. Q4_K is transposed as the file packs it, eight
- * weights a dword, and decoded afterwards, so that nothing but tiles is written. Weights are
+ * and then transposed in pairs of columns; Q4_K is transposed first (bf16_q4_k.h). Weights are
  * rounded from the float values that blocks_to_float() gives. */
 #include "kernels/x86/avx512_math.h"
 #include "kernels/x86/avx512_transpose.h"
 #include "kernels/x86/avx512_weights.h"
 #include "kernels/x86/bf16.h"
+#include "kernels/x86/bf16_q4_k.h"
 #include "kernels/x86/by_type.h"
-#include "kernels/x86/vnni_columns.h"
 
-enum {
-    STEP = 256, /* columns decoded at once */
-    Q4_K_BYTES = 144,
-};
-
-AVX512_INLINE __m512i round_pair(__m512 w0, __m512 w1)
-{
-    return (__m512i)_mm512_cvtne2ps_pbh(w1, w0);
-}
+enum { STEP = BF16_STRETCH }; /* columns decoded at once */
 
 /* whole: columns % 32 == 0 */
 AVX512_INLINE void pack(const bool whole, uint16_t *tiles, const float *x, size_t x_stride,
@@ -31,8 +22,8 @@ AVX512_INLINE void pack(const bool whole, uint16_t *tiles, const float *x, size_
         for (size_t r = 0; r < 16; r++) {
             __m512i pair = _mm512_setzero_si512();
             if (r < count)
-                pair = round_pair(avx512_load(whole, low, x + r * x_stride + k),
-                                  avx512_load(whole, high, x + r * x_stride + k + 16));
+                pair = bf16_round_pair(avx512_load(whole, low, x + r * x_stride + k),
+                                       avx512_load(whole, high, x + r * x_stride + k + 16));
             _mm512_storeu_si512(tiles + r * BF16_TILE_COLUMNS, pair);
         }
     }
@@ -67,7 +58,7 @@ AVX512_INLINE void decode(enum blocks_type type, uint16_t *out, const unsigned c
         for (int chunk = 0; chunk < (int)chunks; chunk++) {
             __m512 w0, w1;
             avx512_chunk(type, block, chunk, &scales, &w0, &w1);
-            _mm512_storeu_si512(out + (k - begin) + 32 * chunk, round_pair(w0, w1));
+            _mm512_storeu_si512(out + (k - begin) + 32 * chunk, bf16_round_pair(w0, w1));
         }
     }
     if (avx512_is_plain(type) && k < end) {
@@ -75,21 +66,19 @@ AVX512_INLINE void decode(enum blocks_type type, uint16_t *out, const unsigned c
         __m512 w0 = avx512_ragged(type, block, avx512_first(left)), w1 = _mm512_setzero_ps();
         if (left > 16)
             w1 = avx512_ragged(type, block + half, avx512_first(left - 16));
-        _mm512_storeu_si512(out + (k - begin), round_pair(w0, w1));
+        _mm512_storeu_si512(out + (k - begin), bf16_round_pair(w0, w1));
     }
 }
 
-static void decode_columns(uint16_t *out, const struct matrix *w, size_t output, size_t begin,
-                           size_t end)
+void bf16_decode_row(uint16_t *out, const struct matrix *w, size_t output, size_t begin, size_t end,
+                     size_t ahead)
 {
-    WITH_TYPE(w->type, decode, out, w->data + output * w->row_bytes, begin, end,
-              BF16_TILE_OUTPUTS * w->row_bytes);
+    WITH_TYPE(w->type, decode, out, w->data + output * w->row_bytes, begin, end, ahead);
 }
 
 /* --- transposing ----------------------------------------------------------------- */
 
-/* 16 rows of 32 columns become 16 rows of pairs of columns. */
-static void transpose(uint16_t *tile, const uint16_t *rows)
+void bf16_transpose(uint16_t *tile, const uint16_t *rows)
 {
 #pragma GCC unroll 4
     for (size_t q = 0; q < 4; q++, tile += BF16_TILE / 4) {
@@ -108,32 +97,8 @@ static void transpose(uint16_t *tile, const uint16_t *rows)
 AVX512_INLINE void fetch(const struct vnni_rows *rows, size_t row, size_t ahead)
 {
     const char *at = (const char *)rows->at + row * rows->row_bytes + ahead;
-    for (size_t i = 0; i < Q4_K_BYTES + 48; i += 64)
+    for (size_t i = 0; i < BF16_Q4_K_BYTES + 48; i += 64)
         _mm_prefetch(at + i, _MM_HINT_T1);
-}
-
-/* A column's weights of 16 outputs: nibble i of each dword, where it stands. That it is 16^i
- * times as large is taken back by the scale. scale * q has no more than 11 + 6 + 4 bits and
- * is exact: the sum rounds once, as it does after a product of its own. */
-AVX512_INLINE __m512 q4_k_column(__m512i nibbles, int i, __m512 scale, __m512 minimum)
-{
-    __m512i q = _mm512_and_si512(nibbles, _mm512_set1_epi32((int)(15u << 4 * i)));
-    return _mm512_fmsub_ps(scale, _mm512_cvtepu32_ps(q), minimum);
-}
-
-/* Four columns, of the low or the high nibbles: two rows of a tile. */
-AVX512_INLINE void q4_k_pairs(uint16_t *tile, __m512i nibbles, int high, const __m512 scale[4],
-                              __m512 minimum)
-{
-    const __m512i beside =
-        _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6,
-                         21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
-#pragma GCC unroll 2
-    for (int i = 0; i < 4; i += 2) {
-        __m512 w0 = q4_k_column(nibbles, 2 * i + high, scale[i], minimum);
-        __m512 w1 = q4_k_column(nibbles, 2 * i + 2 + high, scale[i + 1], minimum);
-        _mm512_storeu_si512(tile + 16 * i, _mm512_permutexvar_epi16(beside, round_pair(w0, w1)));
-    }
 }
 
 /* 16 outputs x 256 columns into eight tiles; what lies `ahead` bytes on is wanted soon. */
@@ -141,25 +106,10 @@ static void q4_k(uint16_t *tiles, const struct vnni_rows *rows, size_t ahead)
 {
     __m512 scales[VNNI_BLOCKS], minima[VNNI_BLOCKS];
     vnni_scale_columns_k(scales, minima, rows);
-    for (size_t part = 0; part < VNNI_BLOCKS; part++) { /* 16 columns of two groups */
-        const size_t low = part / 2 * 2, half = part % 2;
+    for (size_t part = 0; part < BF16_Q4_K_PARTS; part++) {
         fetch(rows, 2 * part, ahead);
         fetch(rows, 2 * part + 1, ahead);
-        __m512i nibbles[4];
-        vnni_four_vectors(nibbles, rows, 16 + 16 * part);
-#pragma GCC unroll 2
-        for (int high = 0; high < 2; high++) {
-            const size_t group = low + (size_t)high;
-            uint16_t *tile = tiles + group * BF16_TILE + half * BF16_TILE / 2;
-            __m512 scale[4];
-#pragma GCC unroll 4
-            for (int i = 0; i < 4; i++)
-                scale[i] = _mm512_mul_ps(scales[group],
-                                         _mm512_set1_ps(1.0f / (float)(1u << (8 * i + 4 * high))));
-#pragma GCC unroll 4
-            for (size_t i = 0; i < 4; i++)
-                q4_k_pairs(tile + 64 * i, nibbles[i], high, scale, minima[group]);
-        }
+        bf16_q4_k_part(tiles, rows, part, scales, minima);
     }
 }
 
@@ -170,16 +120,16 @@ static void fill_tiles(uint16_t *tiles, uint16_t *rows, const struct matrix *w, 
                        size_t count, size_t k, size_t stop, size_t ahead)
 {
     if (w->type == BLOCKS_Q4_K && count == BF16_TILE_OUTPUTS) {
-        const unsigned char *row = w->data + first * w->row_bytes + k / 256 * Q4_K_BYTES;
+        const unsigned char *row = w->data + first * w->row_bytes + k / 256 * BF16_Q4_K_BYTES;
         q4_k(tiles, &(struct vnni_rows){row, w->row_bytes}, ahead);
         return;
     }
     if (count < BF16_TILE_OUTPUTS)
         memset(rows, 0, BF16_WORK * sizeof *rows);
     for (size_t i = 0; i < count; i++)
-        decode_columns(rows + i * STEP, w, first + i, k, stop);
+        bf16_decode_row(rows + i * STEP, w, first + i, k, stop, BF16_TILE_OUTPUTS * w->row_bytes);
     for (size_t c = k; c < stop; c += BF16_TILE_COLUMNS, tiles += BF16_TILE)
-        transpose(tiles, rows + (c - k));
+        bf16_transpose(tiles, rows + (c - k));
 }
 
 /* The columns go by 256 at a time, so that what comes next in the same rows has been fetched
@@ -190,7 +140,7 @@ void bf16_panel(uint16_t *panel, size_t steps, uint16_t *rows, const struct matr
     for (size_t k = begin; k < end; k += STEP, panel += STEP / BF16_TILE_COLUMNS * BF16_TILE) {
         const size_t stop = end - k < STEP ? end : k + STEP;
         const size_t ahead =
-            stop < w->columns ? Q4_K_BYTES : count * w->row_bytes - k / STEP * Q4_K_BYTES;
+            stop < w->columns ? BF16_Q4_K_BYTES : count * w->row_bytes - k / STEP * BF16_Q4_K_BYTES;
         for (size_t i = 0; i < count; i += BF16_TILE_OUTPUTS) {
             size_t outputs = count - i < BF16_TILE_OUTPUTS ? count - i : BF16_TILE_OUTPUTS;
             fill_tiles(panel + i / BF16_TILE_OUTPUTS * steps * BF16_TILE, rows, w, first + i,

@@ -143,6 +143,17 @@ class Chain(harness.Test):
         for key in ("found", "answer", "confidence", "quotes", "section"):
             self.assertEqual(then[key], first[key])
 
+    def test_answer_comes_first(self):
+        self.read()
+        question = ("ask", "harbour:2", "Who built the lighthouse?")
+        told = self.good(self.user, *question, "--json").json
+        self.assertGreater(told["first_token_seconds"], 0)
+        self.assertLess(told["first_token_seconds"], told["seconds"])
+        text = self.good(self.user, *question).out
+        answer, _, rest = text.partition("\n  ✓")
+        self.assertEqual(answer, told["answer"].rstrip("\n"), text)
+        self.assertIn(" verified: ", rest)
+
     def test_as_of(self):
         self.read()
         answer = self.user.run("ask", "harbour", "Who is the keeper?", "--as-of", "The lighthouse",

@@ -9,8 +9,8 @@ import sqlite3
 
 TIMES = {"added_at", "used_at", "updated_at", "asked_at", "made_at", "created_at", "changed_ns"}
 # Numbers of documents are never given twice, so one that was begun and given up counts.
-VOLATILE = {"id", "document", "seconds", "resumed_at", "tokens_read", "kept", "from_states",
-            "states_made", "tokens_reread", "tokens_generated"}
+VOLATILE = {"id", "document", "seconds", "first_token_seconds", "resumed_at", "tokens_read", "kept",
+            "from_states", "states_made", "tokens_reread", "tokens_generated"}
 
 
 def steady(value):

@@ -82,7 +82,7 @@ static struct product random_product(struct random *random, enum blocks_type typ
     size_t columns = random_columns(random, type);
     size_t most = random_below(random, 16) ? 100 : 400; /* more than one panel */
     p.matrix = random_matrix(random, type, 1 + random_below(random, most), columns);
-    p.rows = 1 + random_below(random, 70);
+    p.rows = 1 + random_below(random, random_below(random, 4) ? 70 : 150);
     p.x_stride = (columns + 31 + random_below(random, 40)) / 16 * 16;
     p.y_stride = p.matrix.outputs + 1 + random_below(random, 20);
     p.x = random_floats(random, p.rows * p.x_stride, 1);

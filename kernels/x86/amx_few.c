@@ -1,0 +1,271 @@
+/* amx_few.c: the product of up to 80 rows, by the tiles that amx_prefill.c takes for many.
+ *
+ * Here nearly all of the time goes to decoding weights. Up to 32 outputs at a time go through all
+ * columns, 256 of them a stretch, and their sums stay in tiles: of up to 32 rows two tiles beside
+ * each other, as in amx_prefill.c, of more rows up to five, one below the other. While a stretch is
+ * decoded into one half of a ring of 32 KiB, which does not leave the first-level cache, the
+ * stretch before it is multiplied from the other half: a step of tile products after every few
+ * vectors, so that the tile unit works beside the vector units, and does not wait for lines that
+ * are still on their way into the cache. The sums run over the columns in the order of
+ * amx_prefill.c: the bits are the same. */
+#include "kernels/x86/amx.h"
+#include "kernels/x86/amx_tiles.h"
+#include "kernels/x86/bf16_q4_k.h"
+
+#include <string.h>
+
+enum {
+    SIDE = AMX_SIDE,
+    PARTS = BF16_Q4_K_PARTS, /* of 16 outputs' stretch, after each of which there may be a step */
+    STEPS = BF16_STRETCH / BF16_TILE_COLUMNS,
+    HALF = STEPS * BF16_TILE, /* elements of 16 outputs' stretch */
+    AHEAD = 2,                /* stretches from what is decoded to what is fetched */
+};
+
+/* Steps of a decoded stretch. */
+struct steps {
+    const uint16_t *a, *b; /* of the next one */
+    size_t a_apart, left;
+    size_t row_tiles; /* more than two: of 16 outputs */
+    bool two_outputs;
+};
+
+AMX_INLINE void wide_step(const struct steps *s)
+{
+    _tile_loadd(6, s->b, AMX_ROW_BYTES);
+    _tile_loadd(4, s->a, AMX_ROW_BYTES);
+    _tile_dpbf16ps(0, 4, 6);
+    if (s->row_tiles > 1) {
+        _tile_loadd(5, s->a + s->a_apart, AMX_ROW_BYTES);
+        _tile_dpbf16ps(2, 5, 6);
+    }
+    if (s->two_outputs) {
+        _tile_loadd(7, s->b + HALF, AMX_ROW_BYTES);
+        _tile_dpbf16ps(1, 4, 7);
+        if (s->row_tiles > 1)
+            _tile_dpbf16ps(3, 5, 7);
+    }
+}
+
+/* Three to five tiles of rows; the last one's have a shape of their own. */
+AMX_INLINE void tall_step(const struct steps *s)
+{
+    const uint16_t *a = s->a;
+    _tile_loadd(7, s->b, AMX_ROW_BYTES);
+    _tile_loadd(5, a, AMX_ROW_BYTES);
+    _tile_dpbf16ps(0, 5, 7);
+    _tile_loadd(5, a += s->a_apart, AMX_ROW_BYTES);
+    _tile_dpbf16ps(1, 5, 7);
+    if (s->row_tiles == 3) {
+        _tile_loadd(6, a += s->a_apart, AMX_ROW_BYTES);
+        _tile_dpbf16ps(2, 6, 7);
+        return;
+    }
+    _tile_loadd(5, a += s->a_apart, AMX_ROW_BYTES);
+    _tile_dpbf16ps(2, 5, 7);
+    if (s->row_tiles == 4) {
+        _tile_loadd(6, a += s->a_apart, AMX_ROW_BYTES);
+        _tile_dpbf16ps(3, 6, 7);
+        return;
+    }
+    _tile_loadd(5, a += s->a_apart, AMX_ROW_BYTES);
+    _tile_dpbf16ps(3, 5, 7);
+    _tile_loadd(6, a += s->a_apart, AMX_ROW_BYTES);
+    _tile_dpbf16ps(4, 6, 7);
+}
+
+/* 32 columns. The tiles' numbers must be constants. */
+AMX_INLINE void take_step(struct steps *s)
+{
+    if (s->left == 0)
+        return;
+    amx_finish_writes();
+    if (s->row_tiles > 2)
+        tall_step(s);
+    else
+        wide_step(s);
+    s->a += BF16_TILE;
+    s->b += BF16_TILE;
+    s->left--;
+}
+
+/* What is decoded: columns [begin, end) of up to 16 outputs. What is fetched meanwhile lies
+ * `ahead` bytes on; beyond the matrix this is harmless. */
+struct piece {
+    const struct matrix *w;
+    size_t first, count, begin, end, ahead;
+    size_t parts_a_step;
+};
+
+AMX_INLINE void fetch(const unsigned char *at, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i += 64)
+        _mm_prefetch((const char *)at + i, _MM_HINT_T1);
+}
+
+static void decode_q4_k(uint16_t *tiles, const struct piece *p, struct steps *steps)
+{
+    const size_t row_bytes = p->w->row_bytes;
+    const struct vnni_rows rows = {
+        p->w->data + p->first * row_bytes + p->begin / BF16_STRETCH * BF16_Q4_K_BYTES, row_bytes};
+    __m512 scales[VNNI_BLOCKS], minima[VNNI_BLOCKS];
+    vnni_scale_columns_k(scales, minima, &rows);
+    for (size_t part = 0; part < PARTS; part++) {
+        const unsigned char *next = rows.at + 2 * part * row_bytes + p->ahead;
+        fetch(next, BF16_Q4_K_BYTES + 48); /* three lines or four */
+        fetch(next + row_bytes, BF16_Q4_K_BYTES + 48);
+        bf16_q4_k_part(tiles, &rows, part, scales, minima);
+        if ((part + 1) % p->parts_a_step == 0)
+            take_step(steps);
+    }
+}
+
+/* The same of any type and any number of outputs: by rows, then transposed. */
+static void decode_any(uint16_t *tiles, uint16_t *rows, const struct piece *p, struct steps *steps)
+{
+    if (p->count < SIDE)
+        memset(rows, 0, BF16_WORK * sizeof *rows);
+    for (size_t i = 0; i < p->count; i++) {
+        bf16_decode_row(rows + i * BF16_STRETCH, p->w, p->first + i, p->begin, p->end, p->ahead);
+        if ((i + 1) % (2 * p->parts_a_step) == 0)
+            take_step(steps);
+    }
+    for (size_t k = p->begin; k < p->end; k += BF16_TILE_COLUMNS, tiles += BF16_TILE)
+        bf16_transpose(tiles, rows + (k - p->begin));
+}
+
+/* Outputs of y whose sums are in the tiles. */
+struct group {
+    float *y;
+    size_t y_stride, first, outputs, row_tiles;
+};
+
+/* Where tile i of sums lies, if it is there. */
+static float *tile_of(const struct group *g, size_t i)
+{
+    const bool wide = g->row_tiles <= 2;
+    const size_t row = wide ? i / 2 : i, output = wide ? i % 2 * SIDE : 0;
+    return row < g->row_tiles && output < g->outputs ? g->y + row * SIDE * g->y_stride + output
+                                                     : NULL;
+}
+
+static void load_sums(const struct group *g)
+{
+    const size_t stride = g->y_stride * sizeof *g->y;
+    _tile_loadd(0, g->y, stride);
+    if (tile_of(g, 1))
+        _tile_loadd(1, tile_of(g, 1), stride);
+    if (tile_of(g, 2))
+        _tile_loadd(2, tile_of(g, 2), stride);
+    if (tile_of(g, 3))
+        _tile_loadd(3, tile_of(g, 3), stride);
+    if (tile_of(g, 4))
+        _tile_loadd(4, tile_of(g, 4), stride);
+}
+
+static void store_sums(const struct group *g)
+{
+    const size_t stride = g->y_stride * sizeof *g->y;
+    _tile_stored(0, g->y, stride);
+    if (tile_of(g, 1))
+        _tile_stored(1, tile_of(g, 1), stride);
+    if (tile_of(g, 2))
+        _tile_stored(2, tile_of(g, 2), stride);
+    if (tile_of(g, 3))
+        _tile_stored(3, tile_of(g, 3), stride);
+    if (tile_of(g, 4))
+        _tile_stored(4, tile_of(g, 4), stride);
+}
+
+static void zero_sums(void)
+{
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+    _tile_zero(4);
+}
+
+/* Bytes from a stretch to the one that is fetched while it is decoded: of the same rows, or
+ * at the beginning of the next `outputs`. */
+static size_t bytes_ahead(const struct matrix *w, size_t outputs, size_t k)
+{
+    const size_t stretches = (w->columns + BF16_STRETCH - 1) / BF16_STRETCH;
+    const size_t here = k / BF16_STRETCH, bytes = w->row_bytes / stretches;
+    if (here + AHEAD < stretches)
+        return AHEAD * bytes;
+    return outputs * w->row_bytes - here * bytes + (here + AHEAD) % stretches * bytes;
+}
+
+static void decode(uint16_t *tiles, uint16_t *rows, const struct piece *p, struct steps *steps)
+{
+    if (p->w->type == BLOCKS_Q4_K && p->count == SIDE)
+        decode_q4_k(tiles, p, steps);
+    else
+        decode_any(tiles, rows, p, steps);
+}
+
+/* Decodes columns [k, end) of the group's outputs, with the steps of the stretch before. */
+static void decode_stretch(uint16_t *tiles, uint16_t *rows, const struct matrix *w,
+                           const struct group *g, size_t k, size_t end, struct steps *steps)
+{
+    const bool two_outputs = g->outputs > SIDE;
+    struct piece piece = {.w = w,
+                          .first = g->first,
+                          .count = two_outputs ? SIDE : g->outputs,
+                          .begin = k,
+                          .end = end,
+                          .ahead = bytes_ahead(w, g->outputs, k),
+                          .parts_a_step = two_outputs ? 2 : 1};
+    decode(tiles, rows, &piece, steps);
+    if (two_outputs) {
+        piece.first += SIDE;
+        piece.count = g->outputs - SIDE;
+        decode(tiles + HALF, rows, &piece, steps);
+    }
+    while (steps->left > 0)
+        take_step(steps);
+}
+
+static void begin_sums(const struct group *g, size_t rows, struct amx_shape *shape, bool add)
+{
+    amx_reshape(shape, rows, g->outputs);
+    amx_finish_writes();
+    if (add)
+        load_sums(g);
+    else
+        zero_sums();
+}
+
+void amx_few_rows(float *y, size_t y_stride, const struct matrix *w, size_t first, size_t count,
+                  const uint16_t *a, size_t rows, bool add, float *scratch)
+{
+    uint16_t *ring = (void *)scratch, *work = ring + 4 * HALF, *tiles = ring;
+    const size_t row_tiles = (rows + SIDE - 1) / SIDE, most = row_tiles > 2 ? SIDE : 2 * SIDE;
+    struct amx_shape shape = {0};
+    struct steps steps = {.a_apart = bf16_apart(w->columns), .row_tiles = row_tiles};
+    struct group group = {.y_stride = y_stride, .row_tiles = row_tiles}, before = group;
+    for (size_t j = first; j < first + count; j += most, before = group) {
+        group.y = y + j;
+        group.first = j;
+        group.outputs = first + count - j < most ? first + count - j : most;
+        for (size_t k = 0; k < w->columns; k += BF16_STRETCH) {
+            const size_t end = w->columns - k < BF16_STRETCH ? w->columns : k + BF16_STRETCH;
+            decode_stretch(tiles, work, w, &group, k, end, &steps);
+            if (k == 0 && before.outputs > 0)
+                store_sums(&before);
+            if (k == 0)
+                begin_sums(&group, rows, &shape, add);
+            steps.a = a + bf16_steps(k) * BF16_TILE;
+            steps.b = tiles;
+            steps.left = bf16_steps(end - k);
+            steps.two_outputs = group.outputs > SIDE;
+            tiles = tiles == ring ? ring + 2 * HALF : ring;
+        }
+    }
+    while (steps.left > 0)
+        take_step(&steps);
+    store_sums(&group);
+    amx_finish_writes();
+    _tile_release();
+}
