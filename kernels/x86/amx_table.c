@@ -10,6 +10,7 @@ const struct kernels levels_amx = {
     .pass_rows = 1024,
     .packs = vnni_packs,
     .pack = vnni_pack,
+    .pack_row = vnni_pack_row,
     .prefill_matmul = amx_prefill_matmul,
     .decode_matmul = vnni_decode_matmul,
     .rms_norm = avx512_rms_norm,

@@ -45,12 +45,14 @@ void vnni_quantize(struct vnni_quantized *values, const float *x, size_t blocks)
 
 bool vnni_packs(const struct matrix *w, bool decode);
 bool vnni_rounds_to_bytes(const struct matrix *w); /* in decode */
-/* Columns [begin, end) of up to KERNELS_PACK_ROWS rows for vnni_decode_lanes(), in the memory
- * of so many. */
-void vnni_pack_lanes(void *packed, enum blocks_type type, const float *x, size_t x_stride,
-                     size_t lanes, size_t begin, size_t end);
+/* Columns [begin, end) of a lane's row x, of `lanes` <= KERNELS_PACK_ROWS, for
+ * vnni_decode_lanes(), in the memory of so many rows. */
+void vnni_pack_lane(void *packed, enum blocks_type type, const float *x, size_t lanes, size_t lane,
+                    size_t begin, size_t end);
 void vnni_pack(float *packed, const struct matrix *w, bool decode, const float *x, size_t x_stride,
                size_t first, size_t count, size_t begin, size_t end);
+void vnni_pack_row(float *packed, const struct matrix *w, const float *x, size_t x_stride,
+                   size_t first, size_t count, size_t row);
 
 /* One packed row; several. */
 void vnni_decode_row(float *y, const struct matrix *w, size_t first, size_t count,
