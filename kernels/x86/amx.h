@@ -1,7 +1,8 @@
 /* amx.h: the functions of the AMX level; the rest it shares with the levels below.
  * Private to kernels/x86; contracts are those of struct kernels.
  *
- * Prefill multiplies tiles of bf16 (bf16.h). Decode is the VNNI level's (vnni.h). */
+ * Prefill multiplies tiles of bf16 (bf16.h). Decode is the VNNI level's (vnni.h), but that several
+ * lanes are multiplied by tiles of bytes. */
 #ifndef TIDEMARK_KERNELS_X86_AMX_H
 #define TIDEMARK_KERNELS_X86_AMX_H
 
@@ -12,5 +13,12 @@
 void amx_prefill_matmul(float *y, size_t y_stride, const struct matrix *w, size_t first,
                         size_t count, const float *x, size_t x_stride, size_t rows, bool add,
                         float *scratch);
+void amx_pack(float *packed, const struct matrix *w, bool decode, const float *x, size_t x_stride,
+              size_t first, size_t count, size_t begin, size_t end);
+void amx_pack_row(float *packed, const struct matrix *w, const float *x, size_t x_stride,
+                  size_t first, size_t count, size_t row);
+void amx_decode_matmul(float *y, size_t y_stride, const struct matrix *w, size_t first,
+                       size_t count, const float *x, size_t x_stride, size_t rows, bool add,
+                       float *scratch);
 
 #endif

@@ -57,8 +57,16 @@ void vnni_pack_row(float *packed, const struct matrix *w, const float *x, size_t
 /* One packed row; several. */
 void vnni_decode_row(float *y, const struct matrix *w, size_t first, size_t count,
                      const struct vnni_stretch *x, bool add);
-void vnni_decode_lanes(float *y, size_t y_stride, const struct matrix *w, size_t first,
-                       size_t count, const void *x, size_t lanes, bool add, float *scratch);
+typedef void vnni_lanes_product(float *y, size_t y_stride, const struct matrix *w, size_t first,
+                                size_t count, const void *x, size_t lanes, bool add,
+                                float *scratch);
+
+vnni_lanes_product vnni_decode_lanes;
+
+/* decode_matmul() with `several` for more than one row of bytes. */
+void vnni_decode(vnni_lanes_product *several, float *y, size_t y_stride, const struct matrix *w,
+                 size_t first, size_t count, const float *x, size_t x_stride, size_t rows, bool add,
+                 float *scratch);
 
 void vnni_prefill_matmul(float *y, size_t y_stride, const struct matrix *w, size_t first,
                          size_t count, const float *x, size_t x_stride, size_t rows, bool add,

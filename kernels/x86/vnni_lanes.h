@@ -1,4 +1,4 @@
-/* vnni_lanes.h: what a product of several lanes takes (vnni_lanes.c): the
+/* vnni_lanes.h: what the products of several lanes share (vnni_lanes.c, amx_lanes.c): the
  * lanes' activations, and the way from dot products to sums. Private to the levels with VNNI.
  *
  * 16 outputs at a time lie in the lanes of a vector, unpacked and transposed once for all
