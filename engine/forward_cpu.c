@@ -17,7 +17,7 @@ enum {
     CONV_ITEM = 4096,
     CONV_BLOCK = 512,   /* rows that are read in longer stretches than the scan's */
     LARGE_SHARE = 2048, /* channels of a thread */
-    PACK_ITEM = 2048,   /* numbers to round that are worth handing out */
+    PACK_ITEM = 16384,  /* numbers to round that are worth handing out */
     MOST_OUTPUTS = 256, /* outputs of one work item, and what they are a multiple of: */
     PANEL_OUTPUTS = 32, /* full panels in prefill; in decode */
     LINE_OUTPUTS = 16,  /* a cache line, so that no two threads write one */
@@ -72,7 +72,7 @@ struct forward {
     const struct model_layer *layer;
     size_t layer_index;
     size_t channel_block;           /* of the step over time in progress */
-    const struct matrix *packs_for; /* what normalized rows are rounded for; NULL: for nothing */
+    const struct matrix *packs_for; /* the product that a step rounds its rows for, or NULL */
 
     struct logit_row logit_rows[MAX_ROWS];
     size_t logit_count;
@@ -355,6 +355,18 @@ static struct stretch stretch_of(const struct forward *f, size_t item)
                             left < f->channel_block ? left : f->channel_block};
 }
 
+/* A single token's row, all of which a step over time has just made, is rounded for the product
+ * that comes next while it is at hand. */
+static void pack_behind(const struct forward *f, const struct stretch *s)
+{
+    if (!f->packs_for)
+        return;
+    const size_t row = s->segment->row, first = row / KERNELS_PACK_ROWS * KERNELS_PACK_ROWS;
+    const size_t count = f->rows - first;
+    f->kernels->pack_row(f->packed, f->packs_for, f->xc, f->inner, first,
+                         count < KERNELS_PACK_ROWS ? count : KERNELS_PACK_ROWS, row - first);
+}
+
 static void conv_item(void *context, size_t item, unsigned worker)
 {
     struct forward *f = context;
@@ -375,6 +387,7 @@ static void conv_item(void *context, size_t item, unsigned worker)
         .width = shape->taps,
     };
     f->kernels->conv_silu(&conv);
+    pack_behind(f, &s);
 }
 
 static void scan_item(void *context, size_t item, unsigned worker)
@@ -407,13 +420,15 @@ static void scan_item(void *context, size_t item, unsigned worker)
         .states = shape->states,
     };
     f->kernels->scan(&scan);
+    pack_behind(f, &s);
 }
 
 /* An item is at least `least` channels of a token; of many tokens `block` channels, or fewer so
  * that each thread has two items. Single tokens' items are equal shares, one for each thread,
  * or two where they are large: of a state's rows, which lie far apart, long stretches are read
- * faster than short ones. */
-static bool over_time(struct forward *f, pool_work *work, size_t least, size_t block)
+ * faster than short ones. next: the product that follows. */
+static bool over_time(struct forward *f, pool_work *work, size_t least, size_t block,
+                      const struct matrix *next)
 {
     const size_t tokens = f->rows / f->segment_count, inner = f->model->shape.inner;
     size_t share = divide_up(f->segment_count * inner, pool_threads(f->pool));
@@ -424,6 +439,7 @@ static bool over_time(struct forward *f, pool_work *work, size_t least, size_t b
         f->channel_block = divide_up(divide_up(inner, divide_up(inner, share)), 16) * 16;
     }
     size_t blocks = divide_up(inner, f->channel_block);
+    f->packs_for = f->decoding && blocks == 1 && takes_packed(f, next) ? next : NULL;
     return pool_run(f->pool, work, f, f->segment_count * blocks);
 }
 
@@ -435,11 +451,11 @@ static bool run_layer(struct forward *f, size_t index)
     f->layer = layer;
     f->layer_index = index;
     return norm_rows(f) && product(f, f->xz, f->wide, &layer->in, f->u, f->inner, false) &&
-           over_time(f, conv_item, CONV_ITEM, CONV_BLOCK) &&
+           over_time(f, conv_item, CONV_ITEM, CONV_BLOCK, &layer->x) &&
            product(f, f->dbc, f->mixer, &layer->x, f->xc, f->inner, false) &&
            (!f->model->shape.mixer_norm || over_rows(f, mixer_norm_item)) &&
            product(f, f->delta, f->inner, &layer->dt, f->dbc, f->mixer, false) &&
-           over_time(f, scan_item, SCAN_ITEM, CHANNEL_BLOCK) &&
+           over_time(f, scan_item, SCAN_ITEM, CHANNEL_BLOCK, &layer->out) &&
            product(f, f->x, f->inner, &layer->out, f->xc, f->inner, true);
 }
 

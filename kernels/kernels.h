@@ -63,7 +63,7 @@ struct kernels {
         pass_rows; /* tokens of a prefill pass that suit the level; at most KERNELS_PASS_ROWS */
 
     /* Levels that round activations do so once a row, in a step before the product;
-     * the others have NULL in both. Where packs() says so, w's product takes, in
+     * the others have NULL in all three. Where packs() says so, w's product takes, in
      * place of x, what pack() made of it: rows [first, first + count), count at most
      * KERNELS_PACK_ROWS and first a multiple of it, become packed rows in the level's
      * own form, at a place of their own within packed[0] to
@@ -74,6 +74,11 @@ struct kernels {
     bool (*packs)(const struct matrix *w, bool decode);
     void (*pack)(float *packed, const struct matrix *w, bool decode, const float *x,
                  size_t x_stride, size_t first, size_t count, size_t begin, size_t end);
+
+    /* What pack() makes of all columns of rows [first, first + count) for decode_matmul(), by
+     * one call a row: row first + row of x, in any order and by several threads. */
+    void (*pack_row)(float *packed, const struct matrix *w, const float *x, size_t x_stride,
+                     size_t first, size_t count, size_t row);
 
     /* Many tokens at once: for outputs j in [first, first + count) and all rows r
      *   y[r][j] = (add ? y[r][j] : 0) + sum_k w[j][k] x[r][k]

@@ -2,7 +2,8 @@
  * Private to kernels/x86; contracts are those of struct kernels.
  *
  * Prefill multiplies tiles of bf16 (bf16.h): amx_prefill.c, of AMX_FEW rows at most
- * amx_few.c. Decode is the VNNI level's (vnni.h). */
+ * amx_few.c. Decode is the VNNI level's (vnni.h), but that several lanes are multiplied by tiles
+ * of bytes (amx_lanes.c). */
 #ifndef TIDEMARK_KERNELS_X86_AMX_H
 #define TIDEMARK_KERNELS_X86_AMX_H
 
@@ -16,6 +17,13 @@ enum { AMX_FEW = 80 };
 void amx_prefill_matmul(float *y, size_t y_stride, const struct matrix *w, size_t first,
                         size_t count, const float *x, size_t x_stride, size_t rows, bool add,
                         float *scratch);
+void amx_pack(float *packed, const struct matrix *w, bool decode, const float *x, size_t x_stride,
+              size_t first, size_t count, size_t begin, size_t end);
+void amx_pack_row(float *packed, const struct matrix *w, const float *x, size_t x_stride,
+                  size_t first, size_t count, size_t row);
+void amx_decode_matmul(float *y, size_t y_stride, const struct matrix *w, size_t first,
+                       size_t count, const float *x, size_t x_stride, size_t rows, bool add,
+                       float *scratch);
 
 /* The same for 0 < rows <= AMX_FEW, count > 0; a: the packed rows. */
 void amx_few_rows(float *y, size_t y_stride, const struct matrix *w, size_t first, size_t count,

@@ -70,6 +70,13 @@ void avx2_int8_pack(float *packed, const struct matrix *w, bool decode, const fl
     }
 }
 
+static void pack_row_of(float *packed, const struct matrix *w, const float *x, size_t x_stride,
+                        size_t first, size_t count, size_t row)
+{
+    (void)count;
+    avx2_int8_pack(packed, w, true, x, x_stride, first + row, 1, 0, w->columns);
+}
+
 const struct kernels levels_avx2_int8 = {
     .name = "avx2_int8",
     .revision = 1,
@@ -77,6 +84,7 @@ const struct kernels levels_avx2_int8 = {
     .pass_rows = 256,
     .packs = avx2_int8_packs,
     .pack = avx2_int8_pack,
+    .pack_row = pack_row_of,
     .prefill_matmul = avx2_prefill_matmul,
     .decode_matmul = avx2_int8_decode_matmul,
     .rms_norm = avx2_rms_norm,

@@ -64,8 +64,35 @@ AVX512_INLINE void conv_four(const bool whole, const struct conv *c)
     }
 }
 
+/* The same for one token: the last inputs move up as they go by. */
+AVX512_INLINE void conv_token(const bool whole, const struct conv *c)
+{
+    for (size_t d = 0; d < c->channels; d += 16) {
+        const __mmask16 mask = avx512_first(c->channels - d);
+        float *tail = c->tail + d;
+        __m512 x[4], sum = avx512_load(whole, mask, c->bias + d);
+#pragma GCC unroll 4
+        for (size_t j = 0; j < 4; j++) {
+            x[j] = avx512_load(whole, mask, j < 3 ? tail + j * c->tail_stride : c->x + d);
+            sum = _mm512_fmadd_ps(avx512_load(whole, mask, c->weight + j * c->tail_stride + d),
+                                  x[j], sum);
+        }
+#pragma GCC unroll 3
+        for (size_t j = 0; j < 3; j++)
+            avx512_store(whole, tail + j * c->tail_stride, mask, x[j + 1]);
+        avx512_store(whole, c->y + d, mask, avx512_silu(sum));
+    }
+}
+
 void avx512_conv_silu(const struct conv *c)
 {
+    if (c->width == 4 && c->tokens == 1) {
+        if (c->channels % 16 == 0)
+            conv_token(true, c);
+        else
+            conv_token(false, c);
+        return;
+    }
     if (c->width == 4 && c->channels % 16 == 0)
         conv_four(true, c);
     else if (c->width == 4)

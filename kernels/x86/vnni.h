@@ -45,18 +45,28 @@ void vnni_quantize(struct vnni_quantized *values, const float *x, size_t blocks)
 
 bool vnni_packs(const struct matrix *w, bool decode);
 bool vnni_rounds_to_bytes(const struct matrix *w); /* in decode */
-/* Columns [begin, end) of up to KERNELS_PACK_ROWS rows for vnni_decode_lanes(), in the memory
- * of so many. */
-void vnni_pack_lanes(void *packed, enum blocks_type type, const float *x, size_t x_stride,
-                     size_t lanes, size_t begin, size_t end);
+/* Columns [begin, end) of a lane's row x, of `lanes` <= KERNELS_PACK_ROWS, for
+ * vnni_decode_lanes(), in the memory of so many rows. */
+void vnni_pack_lane(void *packed, enum blocks_type type, const float *x, size_t lanes, size_t lane,
+                    size_t begin, size_t end);
 void vnni_pack(float *packed, const struct matrix *w, bool decode, const float *x, size_t x_stride,
                size_t first, size_t count, size_t begin, size_t end);
+void vnni_pack_row(float *packed, const struct matrix *w, const float *x, size_t x_stride,
+                   size_t first, size_t count, size_t row);
 
 /* One packed row; several. */
 void vnni_decode_row(float *y, const struct matrix *w, size_t first, size_t count,
                      const struct vnni_stretch *x, bool add);
-void vnni_decode_lanes(float *y, size_t y_stride, const struct matrix *w, size_t first,
-                       size_t count, const void *x, size_t lanes, bool add, float *scratch);
+typedef void vnni_lanes_product(float *y, size_t y_stride, const struct matrix *w, size_t first,
+                                size_t count, const void *x, size_t lanes, bool add,
+                                float *scratch);
+
+vnni_lanes_product vnni_decode_lanes;
+
+/* decode_matmul() with `several` for more than one row of bytes. */
+void vnni_decode(vnni_lanes_product *several, float *y, size_t y_stride, const struct matrix *w,
+                 size_t first, size_t count, const float *x, size_t x_stride, size_t rows, bool add,
+                 float *scratch);
 
 void vnni_prefill_matmul(float *y, size_t y_stride, const struct matrix *w, size_t first,
                          size_t count, const float *x, size_t x_stride, size_t rows, bool add,

@@ -60,64 +60,74 @@ AVX512_INLINE __m512i vnni_with_bits(__m512i q, __m512i bits, int mask)
 
 /* --- integers -------------------------------------------------------------------- */
 
-AVX512_INLINE void vnni_columns_k(enum blocks_type type, __m512i out[VNNI_FOURS],
-                                  const struct vnni_rows *rows)
+/* A stretch is unpacked in parts of as many vectors of four columns as share what the file
+ * packs together. */
+AVX512_INLINE size_t vnni_part_fours(enum blocks_type type)
+{
+    return type == BLOCKS_Q6_K ? 32 : 16;
+}
+
+/* Weights whose file keeps them with an offset: less it, as signed bytes. */
+AVX512_INLINE __m512i vnni_less_offset(enum blocks_type type, __m512i q, const bool less)
+{
+    return less && vnni_offset(type) ? _mm512_sub_epi8(q, _mm512_set1_epi8((char)vnni_offset(type)))
+                                     : q;
+}
+
+/* Part 0 leaves in fifth[] what the others need of Q5_K. */
+AVX512_INLINE void vnni_part_k(enum blocks_type type, __m512i out[16], const struct vnni_rows *rows,
+                               const int part, __m512i fifth[8])
 {
     const size_t nibbles = type == BLOCKS_Q5_K ? 48 : 16;
-    __m512i fifth[8];
-    if (type == BLOCKS_Q5_K) {
+    if (type == BLOCKS_Q5_K && part == 0) {
         vnni_four_vectors(fifth, rows, 16);
         vnni_four_vectors(fifth + 4, rows, 32);
     }
-#pragma GCC unroll 4
-    for (int pair = 0; pair < 4; pair++) /* of groups, in low and high nibbles */
 #pragma GCC unroll 2
-        for (size_t i = 0; i < 8; i += 4) {
-            __m512i q[4];
-            vnni_four_vectors(q, rows, nibbles + 32 * (size_t)pair + 4 * i);
-#pragma GCC unroll 4
-            for (size_t j = 0; j < 4; j++) {
-                __m512i low = vnni_low_nibbles(q[j]), high = vnni_high_nibbles(q[j]);
-                if (type == BLOCKS_Q5_K) {
-                    low = vnni_with_bits(low, vnni_moved(fifth[i + j], 4 - 2 * pair), 16);
-                    high = vnni_with_bits(high, vnni_moved(fifth[i + j], 3 - 2 * pair), 16);
-                }
-                out[16 * (size_t)pair + i + j] = low;
-                out[16 * (size_t)pair + 8 + i + j] = high;
-            }
-        }
-}
-
-AVX512_INLINE void vnni_columns_q6_k(__m512i out[VNNI_FOURS], const struct vnni_rows *rows)
-{
-#pragma GCC unroll 2
-    for (size_t half = 0; half < 2; half++, out += 32)
-#pragma GCC unroll 2
-        for (size_t i = 0; i < 8; i += 4) {
-            __m512i a[4], b[4], top[4];
-            vnni_four_vectors(a, rows, 64 * half + 4 * i);
-            vnni_four_vectors(b, rows, 64 * half + 32 + 4 * i);
-            vnni_four_vectors(top, rows, 128 + 32 * half + 4 * i);
-#pragma GCC unroll 4
-            for (size_t j = 0; j < 4; j++) {
-                out[i + j] = vnni_with_bits(vnni_low_nibbles(a[j]), vnni_moved(top[j], 4), 48);
-                out[8 + i + j] = vnni_with_bits(vnni_low_nibbles(b[j]), vnni_moved(top[j], 2), 48);
-                out[16 + i + j] = vnni_with_bits(vnni_high_nibbles(a[j]), top[j], 48);
-                out[24 + i + j] =
-                    vnni_with_bits(vnni_high_nibbles(b[j]), vnni_moved(top[j], -2), 48);
-            }
-        }
-}
-
-AVX512_INLINE void vnni_columns_q8_0(__m512i out[VNNI_FOURS], const struct vnni_rows *rows)
-{
-#pragma GCC unroll 16
-    for (size_t i = 0; i < 16; i++) {
+    for (size_t i = 0; i < 8; i += 4) {
         __m512i q[4];
-        vnni_four_vectors(q, rows, 34 * (i / 2) + 2 + 16 * (i % 2));
+        vnni_four_vectors(q, rows, nibbles + 32 * (size_t)part + 4 * i);
+#pragma GCC unroll 4
+        for (size_t j = 0; j < 4; j++) {
+            __m512i low = vnni_low_nibbles(q[j]), high = vnni_high_nibbles(q[j]);
+            if (type == BLOCKS_Q5_K) {
+                low = vnni_with_bits(low, vnni_moved(fifth[i + j], 4 - 2 * part), 16);
+                high = vnni_with_bits(high, vnni_moved(fifth[i + j], 3 - 2 * part), 16);
+            }
+            out[i + j] = low;
+            out[8 + i + j] = high;
+        }
+    }
+}
+
+AVX512_INLINE void vnni_part_q6_k(__m512i out[32], const struct vnni_rows *rows, size_t part)
+{
+#pragma GCC unroll 2
+    for (size_t i = 0; i < 8; i += 4) {
+        __m512i a[4], b[4], top[4];
+        vnni_four_vectors(a, rows, 64 * part + 4 * i);
+        vnni_four_vectors(b, rows, 64 * part + 32 + 4 * i);
+        vnni_four_vectors(top, rows, 128 + 32 * part + 4 * i);
+#pragma GCC unroll 4
+        for (size_t j = 0; j < 4; j++) {
+            out[i + j] = vnni_with_bits(vnni_low_nibbles(a[j]), vnni_moved(top[j], 4), 48);
+            out[8 + i + j] = vnni_with_bits(vnni_low_nibbles(b[j]), vnni_moved(top[j], 2), 48);
+            out[16 + i + j] = vnni_with_bits(vnni_high_nibbles(a[j]), top[j], 48);
+            out[24 + i + j] = vnni_with_bits(vnni_high_nibbles(b[j]), vnni_moved(top[j], -2), 48);
+        }
+    }
+}
+
+AVX512_INLINE void vnni_part_q8_0(__m512i out[16], const struct vnni_rows *rows, size_t part,
+                                  const bool less)
+{
+#pragma GCC unroll 4
+    for (size_t i = 0; i < 4; i++) {
+        __m512i q[4];
+        vnni_four_vectors(q, rows, 34 * (2 * part + i / 2) + 2 + 16 * (i % 2));
 #pragma GCC unroll 4
         for (size_t j = 0; j < 4; j++)
-            out[4 * i + j] = _mm512_xor_si512(q[j], _mm512_set1_epi8((char)-128));
+            out[4 * i + j] = less ? q[j] : _mm512_xor_si512(q[j], _mm512_set1_epi8((char)-128));
     }
 }
 
@@ -132,12 +142,12 @@ AVX512_INLINE __m512i vnni_add_fifths(__m512i q, __m512i fifths, int i)
     return _mm512_mask_add_epi8(q, set, q, _mm512_set1_epi8(16));
 }
 
-AVX512_INLINE void vnni_columns_nibbles(enum blocks_type type, __m512i out[VNNI_FOURS],
-                                        const struct vnni_rows *rows)
+AVX512_INLINE void vnni_part_nibbles(enum blocks_type type, __m512i out[16],
+                                     const struct vnni_rows *rows, size_t part, const bool less)
 {
     const size_t size = avx512_block_bytes(type);
-#pragma GCC unroll 8
-    for (size_t block = 0; block < VNNI_BLOCKS; block++, out += 8) {
+#pragma GCC unroll 2
+    for (size_t block = 2 * part; block < 2 * part + 2; block++, out += 8) {
         const size_t nibbles = size * block + size - 16;
         __m512i q[4], fifths = _mm512_setzero_si512();
         vnni_four_vectors(q, rows, nibbles);
@@ -150,23 +160,33 @@ AVX512_INLINE void vnni_columns_nibbles(enum blocks_type type, __m512i out[VNNI_
                 low = vnni_add_fifths(low, fifths, j);
                 high = vnni_add_fifths(high, fifths, 4 + j);
             }
-            out[j] = low;
-            out[4 + j] = high;
+            out[j] = vnni_less_offset(type, low, less);
+            out[4 + j] = vnni_less_offset(type, high, less);
         }
     }
+}
+
+/* less: as signed bytes, less the type's offset (of types in groups of 32). */
+AVX512_INLINE void vnni_part(enum blocks_type type, __m512i *out, const struct vnni_rows *rows,
+                             const size_t part, const bool less, __m512i fifth[8])
+{
+    if (type == BLOCKS_Q4_K || type == BLOCKS_Q5_K)
+        vnni_part_k(type, out, rows, (int)part, fifth);
+    else if (type == BLOCKS_Q6_K)
+        vnni_part_q6_k(out, rows, part);
+    else if (type == BLOCKS_Q8_0)
+        vnni_part_q8_0(out, rows, part, less);
+    else
+        vnni_part_nibbles(type, out, rows, part, less);
 }
 
 AVX512_INLINE void vnni_columns(enum blocks_type type, __m512i out[VNNI_FOURS],
                                 const struct vnni_rows *rows)
 {
-    if (type == BLOCKS_Q4_K || type == BLOCKS_Q5_K)
-        vnni_columns_k(type, out, rows);
-    else if (type == BLOCKS_Q6_K)
-        vnni_columns_q6_k(out, rows);
-    else if (type == BLOCKS_Q8_0)
-        vnni_columns_q8_0(out, rows);
-    else
-        vnni_columns_nibbles(type, out, rows);
+    __m512i fifth[8];
+#pragma GCC unroll 4
+    for (size_t part = 0; part < VNNI_FOURS / vnni_part_fours(type); part++)
+        vnni_part(type, out + part * vnni_part_fours(type), rows, part, false, fifth);
 }
 
 /* --- scales ---------------------------------------------------------------------- */

@@ -94,9 +94,9 @@ void vnni_decode_row(float *y, const struct matrix *w, size_t first, size_t coun
     WITH_BLOCK_TYPE(w->type, outputs_of, y, w, first, count, x, add);
 }
 
-void vnni_decode_matmul(float *y, size_t y_stride, const struct matrix *w, size_t first,
-                        size_t count, const float *x, size_t x_stride, size_t rows, bool add,
-                        float *scratch)
+void vnni_decode(vnni_lanes_product *several, float *y, size_t y_stride, const struct matrix *w,
+                 size_t first, size_t count, const float *x, size_t x_stride, size_t rows, bool add,
+                 float *scratch)
 {
     if (!vnni_rounds_to_bytes(w)) {
         avx512_decode_matmul(y, y_stride, w, first, count, x, x_stride, rows, add, scratch);
@@ -107,8 +107,14 @@ void vnni_decode_matmul(float *y, size_t y_stride, const struct matrix *w, size_
         if (rows - r == 1)
             vnni_decode_row(y, w, first, count, packed, add);
         else
-            vnni_decode_lanes(y, y_stride, w, first, count, packed,
-                              rows - r < KERNELS_PACK_ROWS ? rows - r : KERNELS_PACK_ROWS, add,
-                              scratch);
+            several(y, y_stride, w, first, count, packed,
+                    rows - r < KERNELS_PACK_ROWS ? rows - r : KERNELS_PACK_ROWS, add, scratch);
     }
+}
+
+void vnni_decode_matmul(float *y, size_t y_stride, const struct matrix *w, size_t first,
+                        size_t count, const float *x, size_t x_stride, size_t rows, bool add,
+                        float *scratch)
+{
+    vnni_decode(vnni_decode_lanes, y, y_stride, w, first, count, x, x_stride, rows, add, scratch);
 }

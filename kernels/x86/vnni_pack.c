@@ -157,8 +157,19 @@ void vnni_pack(float *packed, const struct matrix *w, bool decode, const float *
     if (count == 1)
         pack_row((struct vnni_stretch *)(void *)packed + begin / VNNI_STRETCH, w->type, x + begin,
                  end - begin);
+    for (size_t lane = 0; count > 1 && lane < count; lane++)
+        vnni_pack_lane(packed, w->type, x + lane * x_stride, count, lane, begin, end);
+}
+
+void vnni_pack_row(float *packed, const struct matrix *w, const float *x, size_t x_stride,
+                   size_t first, size_t count, size_t row)
+{
+    x += (first + row) * x_stride;
+    packed += first * x_stride;
+    if (count == 1)
+        pack_row((void *)packed, w->type, x, w->columns);
     else
-        vnni_pack_lanes(packed, w->type, x, x_stride, count, begin, end);
+        vnni_pack_lane(packed, w->type, x, count, row, 0, w->columns);
 }
 
 const struct kernels levels_vnni = {
@@ -168,6 +179,7 @@ const struct kernels levels_vnni = {
     .pass_rows = 512,
     .packs = vnni_packs,
     .pack = vnni_pack,
+    .pack_row = vnni_pack_row,
     .prefill_matmul = vnni_prefill_matmul,
     .decode_matmul = vnni_decode_matmul,
     .rms_norm = avx512_rms_norm,

@@ -191,6 +191,15 @@ static const float *prepared(struct product *p, const struct kernels *kernels, b
     if (!kernels->packs || !kernels->packs(&p->matrix, decode))
         return x;
     memset(p->packed, 0x7F, (p->rows + KERNELS_PACK_ROWS) * p->x_stride * sizeof *p->packed);
+    if (decode && rows % 2) { /* row by row, the last one first */
+        for (size_t r = rows; r-- > 0;) {
+            const size_t of = r / KERNELS_PACK_ROWS * KERNELS_PACK_ROWS;
+            kernels->pack_row(p->packed, &p->matrix, x, p->x_stride, of,
+                              rows - of < KERNELS_PACK_ROWS ? rows - of : KERNELS_PACK_ROWS,
+                              r - of);
+        }
+        return p->packed;
+    }
     /* in two pieces, the last one first */
     const size_t columns = p->matrix.columns;
     const size_t cut = (columns / 2 + first) / KERNELS_PACK_COLUMNS * KERNELS_PACK_COLUMNS;

@@ -1,0 +1,214 @@
+/* vnni_lanes.h: what the products of several lanes share (vnni_lanes.c, amx_lanes.c): the
+ * lanes' activations, and the way from dot products to sums. Private to the levels with VNNI.
+ *
+ * 16 outputs at a time lie in the lanes of a vector, unpacked and transposed once for all
+ * lanes (vnni_columns.h). A few stretches of 256 columns at a time:
+ *
+ *     for each stretch:  dots[group][lane] = weights[group] . x[lane][group]
+ *     for each group:    for each stretch:
+ *         slot[lane] += float(dots[group][lane]) * scale[output] * scale[lane]
+ *
+ * so that the slots stay in registers from stretch to stretch. The integers are exact in any
+ * order. They become floats and are added slot by slot with the operations and in the order
+ * of vnni_decode.c: a lane has the bits it has alone.
+ *
+ * The functions are inlined with a constant type and number of lanes. */
+#ifndef TIDEMARK_KERNELS_X86_VNNI_LANES_H
+#define TIDEMARK_KERNELS_X86_VNNI_LANES_H
+
+#include "kernels/x86/avx512_math.h"
+#include "kernels/x86/by_type.h"
+#include "kernels/x86/vnni_columns.h"
+
+enum {
+    MOST_LANES = KERNELS_PACK_ROWS,
+    SOME_LANES = 8, /* whose sums fit the registers */
+    STRETCHES = 4,  /* at a time, or fewer so that there are no more than ... */
+    MOST_DOTS = 256 /* vectors of dot products */
+};
+
+/* What a lane's sums need of a stretch. */
+struct factors {
+    float scale[VNNI_BLOCKS]; /* of each block of 32 columns */
+    float sums[VNNI_BLOCKS];  /* +- scale * sum of q, for the minima */
+};
+
+struct work {
+    __m512i weights[VNNI_FOURS];
+    __m512 scales[STRETCHES][2 * VNNI_BLOCKS]; /* of each group */
+    __m512i dots[MOST_DOTS];                   /* [stretch][group][lane] */
+    __m512 sums[VNNI_SLOTS * MOST_LANES];      /* [slot][lane] */
+    __m512 minima[STRETCHES][VNNI_BLOCKS];
+};
+_Static_assert(sizeof(struct work) <= LEVELS_LANES_FLOATS * sizeof(float),
+               "kernels_scratch_floats");
+
+/* Lanes are multiplied 4, 8 or 16 at a time; absent ones are zero. */
+AVX512_INLINE size_t places(size_t lanes)
+{
+    return lanes <= 4 ? 4 : lanes <= 8 ? 8 : 16;
+}
+
+AVX512_INLINE size_t groups_of(enum blocks_type type)
+{
+    return VNNI_STRETCH / vnni_group(type);
+}
+
+/* Stretches that are multiplied before their dot products are added up. */
+AVX512_INLINE size_t most_stretches(enum blocks_type type, const size_t L)
+{
+    const size_t fit = MOST_DOTS / (groups_of(type) * L);
+    return fit < STRETCHES ? fit : STRETCHES;
+}
+
+/* Blocks of the next stretch's, of `columns` that are left. */
+static inline size_t left_blocks(size_t columns)
+{
+    return columns < VNNI_STRETCH ? columns / 32 : VNNI_BLOCKS;
+}
+
+static inline void put_factors(struct factors *factors, enum blocks_type type,
+                               const struct vnni_quantized *values)
+{
+    memcpy(factors->scale, values->scale, sizeof factors->scale);
+    for (size_t i = 0; i < VNNI_BLOCKS; i++) {
+        float part = values->scale[i] * (float)(values->sums[2 * i] + values->sums[2 * i + 1]);
+        factors->sums[i] = type == BLOCKS_Q5_1 ? part : -part;
+    }
+}
+
+/* --- weights --------------------------------------------------------------------- */
+
+/* Bytes that will be read next, fetched a few lines at a time: many at once would hold up
+ * what is read now. Beyond the matrix this is harmless. */
+struct ahead {
+    const char *at, *end;
+};
+
+AVX512_INLINE void fetch(struct ahead *ahead, size_t lines)
+{
+    for (size_t i = 0; i < lines && ahead->at < ahead->end; i++, ahead->at += 64)
+        _mm_prefetch(ahead->at, _MM_HINT_T1);
+}
+
+/* 16 rows' blocks of a stretch, of which not all exist: the others are zero. */
+struct ragged {
+    unsigned char blocks[VNNI_OUTPUTS][VNNI_BLOCKS * 34];
+};
+
+static inline struct vnni_rows fill_up(struct ragged *ragged, const struct vnni_rows *rows,
+                                       size_t outputs, size_t bytes)
+{
+    memset(ragged, 0, sizeof *ragged);
+    for (size_t o = 0; o < outputs; o++)
+        memcpy(ragged->blocks[o], rows->at + o * rows->row_bytes, bytes);
+    return (struct vnni_rows){ragged->blocks[0], sizeof ragged->blocks[0]};
+}
+
+/* Stretch number i of `outputs` rows from `row` on. */
+AVX512_INLINE struct vnni_rows stretch_rows(enum blocks_type type, struct ragged *ragged,
+                                            const unsigned char *row, size_t row_bytes,
+                                            size_t outputs, size_t i)
+{
+    const size_t bytes = vnni_stretch_bytes(type), left = row_bytes - i * bytes;
+    const struct vnni_rows rows = {row + i * bytes, row_bytes};
+    if (left < bytes || outputs < VNNI_OUTPUTS)
+        return fill_up(ragged, &rows, outputs, left < bytes ? left : bytes);
+    return rows;
+}
+
+/* What comes after these 16 outputs, as much of it as a stretch has. */
+AVX512_INLINE struct ahead after(enum blocks_type type, const unsigned char *row, size_t row_bytes,
+                                 size_t i)
+{
+    const size_t bytes = vnni_stretch_bytes(type);
+    const char *next = (const char *)row + VNNI_OUTPUTS * (row_bytes + i * bytes);
+    return (struct ahead){next, next + VNNI_OUTPUTS * bytes};
+}
+
+/* --- sums ------------------------------------------------------------------------ */
+
+/* A group's dot products in `count` stretches with L lanes from `first` on, of `all`, onto
+ * their sums, or onto zero when `fresh`. The lanes' factors of a stretch lie `apart` bytes
+ * after those of the one before. */
+AVX512_INLINE void add_group(enum blocks_type type, const size_t L, const size_t all,
+                             struct work *work, const unsigned char *x, const size_t apart,
+                             size_t count, size_t group, size_t first, const bool fresh)
+{
+    const size_t groups = groups_of(type), block = groups == VNNI_BLOCKS ? group : group / 2;
+    __m512 *sums = work->sums + vnni_slot(type, group) * all + first;
+    __m512 *lows = work->sums + vnni_minimum_slot(type, group) % VNNI_SLOTS * all + first;
+    const __m512i *dots = work->dots + group * all + first;
+    __m512 sum[SOME_LANES], low[SOME_LANES];
+#pragma GCC unroll 8
+    for (size_t lane = 0; lane < L; lane++) {
+        sum[lane] = fresh ? _mm512_setzero_ps() : sums[lane];
+        low[lane] = fresh ? _mm512_setzero_ps() : lows[lane];
+    }
+    for (size_t i = 0; i < count; i++, x += apart, dots += groups * all) {
+        const struct factors *lanes = (const struct factors *)x + first;
+        const __m512 scale = work->scales[i][group];
+#pragma GCC unroll 8
+        for (size_t lane = 0; lane < L; lane++) {
+            __m512 both = _mm512_mul_ps(scale, _mm512_set1_ps(lanes[lane].scale[block]));
+            sum[lane] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dots[lane]), both, sum[lane]);
+            if (vnni_has_minimum(type))
+                low[lane] = _mm512_fmadd_ps(_mm512_set1_ps(lanes[lane].sums[block]),
+                                            work->minima[i][block], low[lane]);
+        }
+    }
+#pragma GCC unroll 8
+    for (size_t lane = 0; lane < L; lane++) {
+        sums[lane] = sum[lane];
+        if (vnni_has_minimum(type))
+            lows[lane] = low[lane];
+    }
+}
+
+AVX512_INLINE void add_stretches(enum blocks_type type, const size_t L, struct work *work,
+                                 const unsigned char *x, const size_t apart, size_t count,
+                                 bool fresh)
+{
+    const size_t some = L < SOME_LANES ? L : SOME_LANES;
+    for (size_t group = 0; group < groups_of(type); group++)
+        for (size_t first = 0; first < L; first += some)
+            if (fresh)
+                add_group(type, some, L, work, x, apart, count, group, first, true);
+            else
+                add_group(type, some, L, work, x, apart, count, group, first, false);
+}
+
+/* The slots that are sums; the others are zero. */
+AVX512_INLINE __mmask16 used_slots(enum blocks_type type)
+{
+    unsigned used = 0;
+    for (size_t group = 0; group < groups_of(type); group++) {
+        used |= 1u << vnni_slot(type, group);
+        if (vnni_has_minimum(type))
+            used |= 1u << vnni_minimum_slot(type, group);
+    }
+    return (__mmask16)used;
+}
+
+/* The tree of avx512_sum(), 16 outputs at once. */
+AVX512_INLINE void put(enum blocks_type type, float *y, size_t y_stride, const struct work *work,
+                       size_t outputs, size_t lanes, size_t L, bool add)
+{
+    const __mmask16 exist = avx512_first(outputs), used = used_slots(type);
+    for (size_t lane = 0; lane < lanes; lane++, y += y_stride) {
+        __m512 v[VNNI_SLOTS];
+#pragma GCC unroll 16
+        for (size_t slot = 0; slot < VNNI_SLOTS; slot++)
+            v[slot] = used >> slot & 1 ? work->sums[slot * L + lane] : _mm512_setzero_ps();
+#pragma GCC unroll 4
+        for (size_t step = VNNI_SLOTS / 2; step; step /= 2)
+#pragma GCC unroll 8
+            for (size_t i = 0; i < step; i++)
+                v[i] = _mm512_add_ps(v[i], v[i + step]);
+        if (add)
+            v[0] = _mm512_add_ps(_mm512_maskz_loadu_ps(exist, y), v[0]);
+        _mm512_mask_storeu_ps(y, exist, v[0]);
+    }
+}
+
+#endif
