@@ -1,13 +1,12 @@
-/* amx_few.c: the product of up to 80 rows, by the tiles that amx_prefill.c takes for many.
+/* amx_few.c: the product of up to 32 rows, by the tiles that amx_prefill.c takes for many.
  *
- * Here nearly all of the time goes to decoding weights. Up to 32 outputs at a time go through all
- * columns, 256 of them a stretch, and their sums stay in tiles: of up to 32 rows two tiles beside
- * each other, as in amx_prefill.c, of more rows up to five, one below the other. While a stretch is
- * decoded into one half of a ring of 32 KiB, which does not leave the first-level cache, the
- * stretch before it is multiplied from the other half: a step of tile products after every few
- * vectors, so that the tile unit works beside the vector units, and does not wait for lines that
- * are still on their way into the cache. The sums run over the columns in the order of
- * amx_prefill.c: the bits are the same. */
+ * Here nearly all of the time goes to decoding weights. 32 outputs at a time go through all
+ * columns, 256 of them a stretch, and their sums stay in tiles. While a stretch is decoded into
+ * one half of a ring of 32 KiB, which does not leave the first-level cache, the stretch before it
+ * is multiplied from the other half: a step of tile products after every few vectors, so that the
+ * tile unit works beside the vector units, and does not wait for lines that are still on their way
+ * into the cache. The sums run over the columns in the order of amx_prefill.c: the bits are the
+ * same. */
 #include "kernels/x86/amx.h"
 #include "kernels/x86/amx_tiles.h"
 #include "kernels/x86/bf16_q4_k.h"
@@ -26,53 +25,8 @@ enum {
 struct steps {
     const uint16_t *a, *b; /* of the next one */
     size_t a_apart, left;
-    size_t row_tiles; /* more than two: of 16 outputs */
-    bool two_outputs;
+    bool two_rows, two_outputs;
 };
-
-AMX_INLINE void wide_step(const struct steps *s)
-{
-    _tile_loadd(6, s->b, AMX_ROW_BYTES);
-    _tile_loadd(4, s->a, AMX_ROW_BYTES);
-    _tile_dpbf16ps(0, 4, 6);
-    if (s->row_tiles > 1) {
-        _tile_loadd(5, s->a + s->a_apart, AMX_ROW_BYTES);
-        _tile_dpbf16ps(2, 5, 6);
-    }
-    if (s->two_outputs) {
-        _tile_loadd(7, s->b + HALF, AMX_ROW_BYTES);
-        _tile_dpbf16ps(1, 4, 7);
-        if (s->row_tiles > 1)
-            _tile_dpbf16ps(3, 5, 7);
-    }
-}
-
-/* Three to five tiles of rows; the last one's have a shape of their own. */
-AMX_INLINE void tall_step(const struct steps *s)
-{
-    const uint16_t *a = s->a;
-    _tile_loadd(7, s->b, AMX_ROW_BYTES);
-    _tile_loadd(5, a, AMX_ROW_BYTES);
-    _tile_dpbf16ps(0, 5, 7);
-    _tile_loadd(5, a += s->a_apart, AMX_ROW_BYTES);
-    _tile_dpbf16ps(1, 5, 7);
-    if (s->row_tiles == 3) {
-        _tile_loadd(6, a += s->a_apart, AMX_ROW_BYTES);
-        _tile_dpbf16ps(2, 6, 7);
-        return;
-    }
-    _tile_loadd(5, a += s->a_apart, AMX_ROW_BYTES);
-    _tile_dpbf16ps(2, 5, 7);
-    if (s->row_tiles == 4) {
-        _tile_loadd(6, a += s->a_apart, AMX_ROW_BYTES);
-        _tile_dpbf16ps(3, 6, 7);
-        return;
-    }
-    _tile_loadd(5, a += s->a_apart, AMX_ROW_BYTES);
-    _tile_dpbf16ps(3, 5, 7);
-    _tile_loadd(6, a += s->a_apart, AMX_ROW_BYTES);
-    _tile_dpbf16ps(4, 6, 7);
-}
 
 /* 32 columns. The tiles' numbers must be constants. */
 AMX_INLINE void take_step(struct steps *s)
@@ -80,10 +34,19 @@ AMX_INLINE void take_step(struct steps *s)
     if (s->left == 0)
         return;
     amx_finish_writes();
-    if (s->row_tiles > 2)
-        tall_step(s);
-    else
-        wide_step(s);
+    _tile_loadd(6, s->b, AMX_ROW_BYTES);
+    _tile_loadd(4, s->a, AMX_ROW_BYTES);
+    _tile_dpbf16ps(0, 4, 6);
+    if (s->two_rows) {
+        _tile_loadd(5, s->a + s->a_apart, AMX_ROW_BYTES);
+        _tile_dpbf16ps(2, 5, 6);
+    }
+    if (s->two_outputs) {
+        _tile_loadd(7, s->b + HALF, AMX_ROW_BYTES);
+        _tile_dpbf16ps(1, 4, 7);
+        if (s->two_rows)
+            _tile_dpbf16ps(3, 5, 7);
+    }
     s->a += BF16_TILE;
     s->b += BF16_TILE;
     s->left--;
@@ -134,47 +97,35 @@ static void decode_any(uint16_t *tiles, uint16_t *rows, const struct piece *p, s
         bf16_transpose(tiles, rows + (k - p->begin));
 }
 
-/* Outputs of y whose sums are in the tiles. */
+/* 32 outputs of y, or what there is of them. */
 struct group {
     float *y;
-    size_t y_stride, first, outputs, row_tiles;
+    size_t y_stride, first, outputs;
+    bool two_rows;
 };
-
-/* Where tile i of sums lies, if it is there. */
-static float *tile_of(const struct group *g, size_t i)
-{
-    const bool wide = g->row_tiles <= 2;
-    const size_t row = wide ? i / 2 : i, output = wide ? i % 2 * SIDE : 0;
-    return row < g->row_tiles && output < g->outputs ? g->y + row * SIDE * g->y_stride + output
-                                                     : NULL;
-}
 
 static void load_sums(const struct group *g)
 {
-    const size_t stride = g->y_stride * sizeof *g->y;
+    const size_t stride = g->y_stride * sizeof *g->y, below = SIDE * g->y_stride;
     _tile_loadd(0, g->y, stride);
-    if (tile_of(g, 1))
-        _tile_loadd(1, tile_of(g, 1), stride);
-    if (tile_of(g, 2))
-        _tile_loadd(2, tile_of(g, 2), stride);
-    if (tile_of(g, 3))
-        _tile_loadd(3, tile_of(g, 3), stride);
-    if (tile_of(g, 4))
-        _tile_loadd(4, tile_of(g, 4), stride);
+    if (g->outputs > SIDE)
+        _tile_loadd(1, g->y + SIDE, stride);
+    if (g->two_rows)
+        _tile_loadd(2, g->y + below, stride);
+    if (g->two_rows && g->outputs > SIDE)
+        _tile_loadd(3, g->y + below + SIDE, stride);
 }
 
 static void store_sums(const struct group *g)
 {
-    const size_t stride = g->y_stride * sizeof *g->y;
+    const size_t stride = g->y_stride * sizeof *g->y, below = SIDE * g->y_stride;
     _tile_stored(0, g->y, stride);
-    if (tile_of(g, 1))
-        _tile_stored(1, tile_of(g, 1), stride);
-    if (tile_of(g, 2))
-        _tile_stored(2, tile_of(g, 2), stride);
-    if (tile_of(g, 3))
-        _tile_stored(3, tile_of(g, 3), stride);
-    if (tile_of(g, 4))
-        _tile_stored(4, tile_of(g, 4), stride);
+    if (g->outputs > SIDE)
+        _tile_stored(1, g->y + SIDE, stride);
+    if (g->two_rows)
+        _tile_stored(2, g->y + below, stride);
+    if (g->two_rows && g->outputs > SIDE)
+        _tile_stored(3, g->y + below + SIDE, stride);
 }
 
 static void zero_sums(void)
@@ -183,18 +134,17 @@ static void zero_sums(void)
     _tile_zero(1);
     _tile_zero(2);
     _tile_zero(3);
-    _tile_zero(4);
 }
 
 /* Bytes from a stretch to the one that is fetched while it is decoded: of the same rows, or
- * at the beginning of the next `outputs`. */
-static size_t bytes_ahead(const struct matrix *w, size_t outputs, size_t k)
+ * at the beginning of the next 32. */
+static size_t bytes_ahead(const struct matrix *w, size_t k)
 {
     const size_t stretches = (w->columns + BF16_STRETCH - 1) / BF16_STRETCH;
     const size_t here = k / BF16_STRETCH, bytes = w->row_bytes / stretches;
     if (here + AHEAD < stretches)
         return AHEAD * bytes;
-    return outputs * w->row_bytes - here * bytes + (here + AHEAD) % stretches * bytes;
+    return 2 * SIDE * w->row_bytes - here * bytes + (here + AHEAD) % stretches * bytes;
 }
 
 static void decode(uint16_t *tiles, uint16_t *rows, const struct piece *p, struct steps *steps)
@@ -215,7 +165,7 @@ static void decode_stretch(uint16_t *tiles, uint16_t *rows, const struct matrix 
                           .count = two_outputs ? SIDE : g->outputs,
                           .begin = k,
                           .end = end,
-                          .ahead = bytes_ahead(w, g->outputs, k),
+                          .ahead = bytes_ahead(w, k),
                           .parts_a_step = two_outputs ? 2 : 1};
     decode(tiles, rows, &piece, steps);
     if (two_outputs) {
@@ -241,14 +191,13 @@ void amx_few_rows(float *y, size_t y_stride, const struct matrix *w, size_t firs
                   const uint16_t *a, size_t rows, bool add, float *scratch)
 {
     uint16_t *ring = (void *)scratch, *work = ring + 4 * HALF, *tiles = ring;
-    const size_t row_tiles = (rows + SIDE - 1) / SIDE, most = row_tiles > 2 ? SIDE : 2 * SIDE;
     struct amx_shape shape = {0};
-    struct steps steps = {.a_apart = bf16_apart(w->columns), .row_tiles = row_tiles};
-    struct group group = {.y_stride = y_stride, .row_tiles = row_tiles}, before = group;
-    for (size_t j = first; j < first + count; j += most, before = group) {
+    struct steps steps = {.a_apart = bf16_apart(w->columns), .two_rows = rows > SIDE};
+    struct group group = {.y_stride = y_stride, .two_rows = rows > SIDE}, before = group;
+    for (size_t j = first; j < first + count; j += 2 * SIDE, before = group) {
         group.y = y + j;
         group.first = j;
-        group.outputs = first + count - j < most ? first + count - j : most;
+        group.outputs = first + count - j < 2 * SIDE ? first + count - j : 2 * SIDE;
         for (size_t k = 0; k < w->columns; k += BF16_STRETCH) {
             const size_t end = w->columns - k < BF16_STRETCH ? w->columns : k + BF16_STRETCH;
             decode_stretch(tiles, work, w, &group, k, end, &steps);
