@@ -1,5 +1,5 @@
-/* vnni_lanes.h: what the products of several lanes share (vnni_lanes.c, amx_lanes.c): the
- * lanes' activations, and the way from dot products to sums. Private to the levels with VNNI.
+/* vnni_lanes.h: what the products of several lanes share (vnni_lanes.c, amx_lanes.c): the way
+ * from dot products to sums, and what it needs. Private to the levels with VNNI.
  *
  * 16 outputs at a time lie in the lanes of a vector, unpacked and transposed once for all
  * lanes (vnni_columns.h). A few stretches of 256 columns at a time:
