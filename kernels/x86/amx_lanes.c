@@ -1,17 +1,18 @@
 /* amx_lanes.c: the product for one generated token in each of a few lanes, by tiles of bytes
  * (vnni_lanes.h).
  *
- * A tile product takes the same time whatever its rows. So it has 16 of them: eight lanes'
- * activations of a group of 32 columns beside 32 zeros, then those of the next group behind as
- * many zeros. Its sums are both groups' dot products as vnni_lanes.c makes them; weights that
- * the file keeps with an offset are multiplied as signed bytes.
+ * A tile product with its loads and its store takes hardly longer for 16 rows than for 8. So it
+ * has 16 of them: eight lanes' activations of a group of 32 columns beside 32 zeros, then those of
+ * the next group behind as many zeros. Its sums are both groups' dot products as vnni_lanes.c
+ * makes them; weights that the file keeps with an offset are multiplied as signed bytes.
  *
  * Tiles are loaded from memory only, and one that is loaded from lines that were just stored
  * waits until they have left the store buffer, much longer than it takes. So two groups are
  * multiplied when those after them have been unpacked.
  *
- * Groups of 16 columns (Q6_K) would take twice as many tile products, which is slower than
- * vectors; so are fewer lanes, and more of them do not fit the first-level cache. */
+ * Left to vectors are groups of 16 columns (Q6_K), which would take twice as many tile products
+ * and longer in all; fewer lanes, which would pay for all eight places; and more, whose sums and
+ * dot products do not fit the first-level cache beside the left tiles. */
 #include "kernels/x86/amx.h"
 #include "kernels/x86/amx_tiles.h"
 #include "kernels/x86/vnni_lanes.h"
