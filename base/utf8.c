@@ -116,11 +116,17 @@ size_t utf8_count(const char *text, size_t size)
     return count;
 }
 
+static bool continues(char byte)
+{
+    return ((unsigned char)byte & 0xC0) == 0x80;
+}
+
 size_t utf8_floor(const char *text, size_t size, size_t at)
 {
     if (at >= size)
         return size;
-    while (at > 0 && ((unsigned char)text[at] & 0xC0) == 0x80)
-        at--;
-    return at;
+    size_t begin = at;
+    while (begin > 0 && at - begin < UTF8_MAX_BYTES - 1 && continues(text[begin]))
+        begin--;
+    return continues(text[begin]) ? at : begin; /* too many for one character: none is cut */
 }

@@ -33,7 +33,8 @@ bool utf8_is_valid(const char *text, size_t size);
 /* Characters in valid UTF-8. */
 size_t utf8_count(const char *text, size_t size);
 
-/* The largest offset <= at that does not lie inside a character. */
+/* The largest offset <= at that does not lie inside a character: at most UTF8_MAX_BYTES - 1
+ * before it, whatever the bytes are. */
 size_t utf8_floor(const char *text, size_t size, size_t at);
 
 #endif

@@ -26,6 +26,26 @@ def hostile_text(dice, size):
     return bytes(out)
 
 
+def with_long_tokens(content):
+    """A model file whose rarer bytes' tokens are 600 bytes 0x80 each."""
+    tokens = b"tokenizer.ggml.tokens"
+    at = content.index(tokens) + len(tokens)
+    kind, item, count = struct.unpack_from("<IIQ", content, at)
+    assert (kind, item) == (9, 8)
+    at += 16
+    out = bytearray(content[:at])
+    for i in range(count):
+        size = struct.unpack_from("<Q", content, at)[0]
+        text = content[at + 8:at + 8 + size]
+        at += 8 + size
+        if 180 <= i < 256:
+            text = "\u0122".encode() * 600
+        if i == 255:  # what comes behind stays aligned
+            text += b"a" * ((at - len(out) - 8 - len(text)) % 32)
+        out += struct.pack("<Q", len(text)) + text
+    return bytes(out) + content[at:]
+
+
 class Hostile(harness.Test):
     def commands(self, user, name, path):
         """Everything that prints of a document; results by command."""
@@ -116,6 +136,18 @@ class Hostile(harness.Test):
             self.assert_harmless(result)
             said += result.out
         self.assertGreater(len(said), 200)
+
+    def test_model_with_endless_characters(self):
+        """Words of bytes that go on a character which none of them begins."""
+        user = self.tiny_home()
+        user.model.write_bytes(with_long_tokens(user.model.read_bytes()))
+        path = user.write("plain.md", harness.book(3))
+        self.assertEqual(user.run("read", path, "--quiet").code, 0)
+        for seed in range(4):
+            result = user.run("ask", "plain:2", "Who?", "--temperature", 1, "--seed", seed,
+                              "--max-tokens", 20)
+            self.assertIn(result.code, (0, NOT_FOUND), result)
+            self.assert_harmless(result)
 
     def test_name_in_the_model_file(self):
         user = self.tiny_home()

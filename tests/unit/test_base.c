@@ -255,6 +255,12 @@ static void utf8_counts_and_floors(void **state)
     for (size_t at = 0; at <= size; at++)
         assert_int_equal(utf8_floor(text, size, at), floors[at]);
     assert_int_equal(utf8_floor(text, size, 1000), size);
+    char none[40]; /* too many for a character: it must not go back to the last that is one */
+    memset(none, 0x80, sizeof none);
+    none[0] = 'a';
+    assert_int_equal(utf8_floor(none, sizeof none, 3), 0);
+    assert_int_equal(utf8_floor(none, sizeof none, 4), 4);
+    assert_int_equal(utf8_floor(none, sizeof none, 30), 30);
 }
 
 /* --- hash ------------------------------------------------------------------ */
