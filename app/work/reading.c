@@ -20,6 +20,7 @@ enum {
 };
 
 #define PIECE_SECONDS 0.25 /* that whoever waits for a pause may have to wait */
+#define ALONE_SECONDS 20.0 /* that progress may stand still where nobody does */
 
 #define CHARACTERS_PER_TOKEN 4.2 /* of English prose, until something is known */
 
@@ -147,14 +148,13 @@ static bool pause_reading(struct walk *w, struct error *error)
                              w->document.name);
 }
 
-/* Tokens that take about PIECE_SECONDS, in whole multiples of the least: a slow model's are so
- * few that reading is several times slower than in whole passes. */
+/* Tokens that take about so long, in whole multiples of the least. Of a slow model a quarter of a
+ * second's are so few that reading is several times slower than in whole passes. */
 static size_t piece_size(const struct walk *w, size_t left)
 {
     double most = (double)forward_pass_tokens(w->session->forward);
-    double tokens = fmin(fmax(w->pace * PIECE_SECONDS, PIECE_LEAST), most);
-    if (w->options->alone)
-        tokens = most;
+    double seconds = w->options->alone ? ALONE_SECONDS : PIECE_SECONDS;
+    double tokens = fmin(fmax(w->pace * seconds, PIECE_LEAST), most);
     size_t size = (size_t)tokens / PIECE_LEAST * PIECE_LEAST;
     return left < size ? left : size;
 }

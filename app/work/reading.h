@@ -20,7 +20,7 @@ struct reading_options {
     const char *encoding; /* --encoding, or NULL */
     bool follow;          /* go on as the files grow, until cancelled */
     bool alone;           /* no other job will wait for a pause: tokens are read in whole
-                             passes, however long these take */
+                             passes, unless these take very long */
 };
 
 struct reading_result {
