@@ -69,14 +69,20 @@ static bool choose_all(struct run *run, struct error *error)
            error_set(error, ERROR_INTERRUPTED, "interrupted");
 }
 
+bool generate_can_follow(const struct forward_choice *choice, struct error *error)
+{
+    return choice->token != SAMPLER_NONE ||
+           error_set(error, ERROR_MODEL,
+                     "the model's arithmetic broke down (no next token has a probability)");
+}
+
 /* Appends a chosen token, unless it ends the answer. */
 static bool take_choice(struct run *run, struct generate_lane *l,
                         const struct forward_choice *choice, struct error *error)
 {
     const struct model *model = run->session->model;
-    if (choice->token == SAMPLER_NONE) /* no logit is a number: nothing can follow */
-        return error_set(error, ERROR_MODEL,
-                         "the model's arithmetic broke down (no next token has a probability)");
+    if (!generate_can_follow(choice, error))
+        return false;
     if (l->counted == 0)
         l->began = clock_seconds();
     l->log_probability += (double)choice->log_probability;

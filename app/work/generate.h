@@ -21,6 +21,9 @@ bool generate_run(struct session *session, struct generate_lane *lanes, size_t c
                   const struct sampler_options *sampler, size_t max_tokens, int shown,
                   struct error *error) WARN_UNUSED;
 
+/* Whether a token can follow: there is none where no logit is a number. */
+bool generate_can_follow(const struct forward_choice *choice, struct error *error) WARN_UNUSED;
+
 void generate_lane_free(struct generate_lane *lane); /* text and tokens, not state */
 
 #endif

@@ -1,7 +1,7 @@
 #include "app/work/sweeping.h"
 
+#include "app/work/generate.h"
 #include "base/clock.h"
-#include "engine/sampler.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -142,12 +142,9 @@ static bool generate_all(struct sweep *s, struct error *error)
         struct forward_choice best;
         if (session_cancelled(s->session))
             return error_set(error, ERROR_INTERRUPTED, "interrupted");
-        if (!forward_choose(s->session->forward, &s->state, 1, &best, error))
-            return false;
-        if (best.token == SAMPLER_NONE)
-            return error_set(error, ERROR_MODEL,
-                             "the model's arithmetic broke down (no next token has a probability)");
-        if (!forward_decode(s->session->forward, &s->state, &best.token, 1, error))
+        if (!forward_choose(s->session->forward, &s->state, 1, &best, error) ||
+            !generate_can_follow(&best, error) ||
+            !forward_decode(s->session->forward, &s->state, &best.token, 1, error))
             return false;
     } while (went_on(s, 1, MOST_GENERATED));
     return true;
