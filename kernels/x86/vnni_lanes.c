@@ -4,6 +4,12 @@
  * dot products add up where they stand, nothing to be brought together. */
 #include "kernels/x86/vnni_lanes.h"
 
+/* Lanes are multiplied 4, 8 or 16 at a time; absent ones are zero. */
+AVX512_INLINE size_t places(size_t lanes)
+{
+    return lanes <= 4 ? 4 : lanes <= 8 ? 8 : 16;
+}
+
 /* --- activations ----------------------------------------------------------------- */
 
 /* A stretch of one lane, its columns in order, between the factors of all lanes' stretch and the
@@ -105,6 +111,13 @@ AVX512_INLINE void one_stretch(enum blocks_type type, const size_t L, struct wor
     vnni_scale_columns(type, work->scales[at], work->minima[at], &rows);
     multiply(type, L, work->dots + at * groups_of(type) * L, work->weights, x + i * bytes_of(L),
              &ahead);
+}
+
+/* Stretches that are multiplied before their dot products are added up. */
+AVX512_INLINE size_t most_stretches(enum blocks_type type, const size_t L)
+{
+    const size_t fit = MOST_DOTS / (groups_of(type) * L);
+    return fit < STRETCHES ? fit : STRETCHES;
 }
 
 AVX512_INLINE void outputs_of(enum blocks_type type, const size_t L, float *y, size_t y_stride,

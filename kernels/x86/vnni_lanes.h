@@ -43,22 +43,9 @@ struct work {
 _Static_assert(sizeof(struct work) <= LEVELS_LANES_FLOATS * sizeof(float),
                "kernels_scratch_floats");
 
-/* Lanes are multiplied 4, 8 or 16 at a time; absent ones are zero. */
-AVX512_INLINE size_t places(size_t lanes)
-{
-    return lanes <= 4 ? 4 : lanes <= 8 ? 8 : 16;
-}
-
 AVX512_INLINE size_t groups_of(enum blocks_type type)
 {
     return VNNI_STRETCH / vnni_group(type);
-}
-
-/* Stretches that are multiplied before their dot products are added up. */
-AVX512_INLINE size_t most_stretches(enum blocks_type type, const size_t L)
-{
-    const size_t fit = MOST_DOTS / (groups_of(type) * L);
-    return fit < STRETCHES ? fit : STRETCHES;
 }
 
 /* Blocks of the next stretch's, of `columns` that are left. */
