@@ -60,12 +60,6 @@ struct piece {
     size_t parts_a_step;
 };
 
-AMX_INLINE void fetch(const unsigned char *at, size_t bytes)
-{
-    for (size_t i = 0; i < bytes; i += 64)
-        _mm_prefetch((const char *)at + i, _MM_HINT_T1);
-}
-
 static void decode_q4_k(uint16_t *tiles, const struct piece *p, struct steps *steps)
 {
     const size_t row_bytes = p->w->row_bytes;
@@ -74,9 +68,8 @@ static void decode_q4_k(uint16_t *tiles, const struct piece *p, struct steps *st
     __m512 scales[VNNI_BLOCKS], minima[VNNI_BLOCKS];
     vnni_scale_columns_k(scales, minima, &rows);
     for (size_t part = 0; part < PARTS; part++) {
-        const unsigned char *next = rows.at + 2 * part * row_bytes + p->ahead;
-        fetch(next, BF16_Q4_K_BYTES + 48); /* three lines or four */
-        fetch(next + row_bytes, BF16_Q4_K_BYTES + 48);
+        bf16_q4_k_fetch(&rows, 2 * part, p->ahead);
+        bf16_q4_k_fetch(&rows, 2 * part + 1, p->ahead);
         bf16_q4_k_part(tiles, &rows, part, scales, minima);
         if ((part + 1) % p->parts_a_step == 0)
             take_step(steps);
@@ -97,44 +90,11 @@ static void decode_any(uint16_t *tiles, uint16_t *rows, const struct piece *p, s
         bf16_transpose(tiles, rows + (k - p->begin));
 }
 
-/* 32 outputs of y, or what there is of them. */
+/* 32 outputs, or what there is of them. */
 struct group {
-    float *y;
-    size_t y_stride, first, outputs;
-    bool two_rows;
+    struct amx_sums y;
+    size_t first, outputs;
 };
-
-static void load_sums(const struct group *g)
-{
-    const size_t stride = g->y_stride * sizeof *g->y, below = SIDE * g->y_stride;
-    _tile_loadd(0, g->y, stride);
-    if (g->outputs > SIDE)
-        _tile_loadd(1, g->y + SIDE, stride);
-    if (g->two_rows)
-        _tile_loadd(2, g->y + below, stride);
-    if (g->two_rows && g->outputs > SIDE)
-        _tile_loadd(3, g->y + below + SIDE, stride);
-}
-
-static void store_sums(const struct group *g)
-{
-    const size_t stride = g->y_stride * sizeof *g->y, below = SIDE * g->y_stride;
-    _tile_stored(0, g->y, stride);
-    if (g->outputs > SIDE)
-        _tile_stored(1, g->y + SIDE, stride);
-    if (g->two_rows)
-        _tile_stored(2, g->y + below, stride);
-    if (g->two_rows && g->outputs > SIDE)
-        _tile_stored(3, g->y + below + SIDE, stride);
-}
-
-static void zero_sums(void)
-{
-    _tile_zero(0);
-    _tile_zero(1);
-    _tile_zero(2);
-    _tile_zero(3);
-}
 
 /* Bytes from a stretch to the one that is fetched while it is decoded: of the same rows, or
  * at the beginning of the next 32. */
@@ -177,14 +137,20 @@ static void decode_stretch(uint16_t *tiles, uint16_t *rows, const struct matrix 
         take_step(steps);
 }
 
+/* Tiles of 16 that `count` takes. */
+static int tiles_of(size_t count)
+{
+    return count > SIDE ? 2 : 1;
+}
+
 static void begin_sums(const struct group *g, size_t rows, struct amx_shape *shape, bool add)
 {
     amx_reshape(shape, rows, g->outputs);
     amx_finish_writes();
     if (add)
-        load_sums(g);
+        amx_load_sums(tiles_of(rows), tiles_of(g->outputs), &g->y);
     else
-        zero_sums();
+        amx_zero_sums();
 }
 
 void amx_few_rows(float *y, size_t y_stride, const struct matrix *w, size_t first, size_t count,
@@ -193,16 +159,16 @@ void amx_few_rows(float *y, size_t y_stride, const struct matrix *w, size_t firs
     uint16_t *ring = (void *)scratch, *work = ring + 4 * HALF, *tiles = ring;
     struct amx_shape shape = {0};
     struct steps steps = {.a_apart = bf16_apart(w->columns), .two_rows = rows > SIDE};
-    struct group group = {.y_stride = y_stride, .two_rows = rows > SIDE}, before = group;
+    struct group group = {.y = {y, y_stride * sizeof *y, SIDE * y_stride, SIDE}}, before = group;
     for (size_t j = first; j < first + count; j += 2 * SIDE, before = group) {
-        group.y = y + j;
+        group.y.at = y + j;
         group.first = j;
         group.outputs = first + count - j < 2 * SIDE ? first + count - j : 2 * SIDE;
         for (size_t k = 0; k < w->columns; k += BF16_STRETCH) {
             const size_t end = w->columns - k < BF16_STRETCH ? w->columns : k + BF16_STRETCH;
             decode_stretch(tiles, work, w, &group, k, end, &steps);
             if (k == 0 && before.outputs > 0)
-                store_sums(&before);
+                amx_store_sums(tiles_of(rows), tiles_of(before.outputs), &before.y);
             if (k == 0)
                 begin_sums(&group, rows, &shape, add);
             steps.a = a + bf16_steps(k) * BF16_TILE;
@@ -214,7 +180,7 @@ void amx_few_rows(float *y, size_t y_stride, const struct matrix *w, size_t firs
     }
     while (steps.left > 0)
         take_step(&steps);
-    store_sums(&group);
+    amx_store_sums(tiles_of(rows), tiles_of(group.outputs), &group.y);
     amx_finish_writes();
     _tile_release();
 }

@@ -26,18 +26,11 @@ enum {
     PACKED_LINES = PACKED_FLOATS * sizeof(float) / ROW_BYTES,
 };
 
-/* Where four tiles of sums lie. */
-struct sums {
-    float *at;
-    size_t stride;       /* bytes between rows */
-    size_t down, beside; /* floats to the tile below and to the one beside */
-};
-
 /* Tiles of 16 rows and of 16 outputs: steps of 32 columns one after the other. */
 struct factors {
     const uint16_t *a[2], *b[2];
     size_t steps;
-    struct sums in, out;
+    struct amx_sums in, out;
     bool resume; /* sums are added to `in` */
 
     /* What is fetched meanwhile. */
@@ -68,38 +61,13 @@ AMX_INLINE void fetch_next(const struct factors *f, size_t step)
     }
 }
 
-AMX_INLINE void load_sums(const int R, const int N, const struct sums *s)
-{
-    _tile_loadd(0, s->at, s->stride);
-    if (N > 1)
-        _tile_loadd(1, s->at + s->beside, s->stride);
-    if (R > 1)
-        _tile_loadd(2, s->at + s->down, s->stride);
-    if (R > 1 && N > 1)
-        _tile_loadd(3, s->at + s->down + s->beside, s->stride);
-}
-
-AMX_INLINE void store_sums(const int R, const int N, const struct sums *s)
-{
-    _tile_stored(0, s->at, s->stride);
-    if (N > 1)
-        _tile_stored(1, s->at + s->beside, s->stride);
-    if (R > 1)
-        _tile_stored(2, s->at + s->down, s->stride);
-    if (R > 1 && N > 1)
-        _tile_stored(3, s->at + s->down + s->beside, s->stride);
-}
-
 /* R x N tiles of sums, each 1 or 2. The tiles' numbers must be constants. */
 AMX_INLINE void block(const int R, const int N, const struct factors *f)
 {
     if (f->resume) {
-        load_sums(R, N, &f->in);
+        amx_load_sums(R, N, &f->in);
     } else {
-        _tile_zero(0);
-        _tile_zero(1);
-        _tile_zero(2);
-        _tile_zero(3);
+        amx_zero_sums();
     }
     for (size_t step = 0; step < f->steps; step++) {
         _tile_stream_loadd(6, f->b[0] + step * BF16_TILE, ROW_BYTES);
@@ -117,7 +85,7 @@ AMX_INLINE void block(const int R, const int N, const struct factors *f)
             _tile_dpbf16ps(3, 5, 7);
         fetch_next(f, step);
     }
-    store_sums(R, N, &f->out);
+    amx_store_sums(R, N, &f->out);
 }
 
 /* Up to 32 rows x 32 outputs: the tiles have the shape of what there is of them. */
@@ -173,9 +141,10 @@ static void prepare(struct factors *f, const struct pass *p, size_t row, size_t 
     const size_t corners = thirty_twos(p->outputs), lines = (SIDE + corners - 1) / corners;
     const uint16_t *a = p->a + row / SIDE * p->a_apart, *next_a = a + 2 * p->a_apart;
     const uint16_t *b = p->panel + i * 2 * p->steps * BF16_TILE;
-    const struct sums y = {y_at(p, row, i), p->y_stride * sizeof *p->y, SIDE * p->y_stride, SIDE};
-    const struct sums packed = {packed_at(p, row, i), ROW_BYTES, PACKED_FLOATS / 2,
-                                PACKED_FLOATS / 4};
+    const struct amx_sums y = {y_at(p, row, i), p->y_stride * sizeof *p->y, SIDE * p->y_stride,
+                               SIDE};
+    const struct amx_sums packed = {packed_at(p, row, i), ROW_BYTES, PACKED_FLOATS / 2,
+                                    PACKED_FLOATS / 4};
     const bool last_rows = p->rows - row <= 2 * SIDE, last = i + 1 == corners;
     const size_t next = last ? 0 : i + 1, next_row = !last ? row : last_rows ? 0 : row + 2 * SIDE;
     *f = (struct factors){

@@ -62,4 +62,42 @@ AMX_INLINE void amx_reshape(struct amx_shape *shape, size_t rows, size_t outputs
     _tile_loadconfig(&config);
 }
 
+/* Where the sums of tiles 0 to 3 lie. */
+struct amx_sums {
+    float *at;
+    size_t stride;       /* bytes between rows */
+    size_t down, beside; /* floats to the tile below and to the one beside */
+};
+
+/* R x N of them, each 1 or 2. */
+AMX_INLINE void amx_load_sums(const int R, const int N, const struct amx_sums *s)
+{
+    _tile_loadd(0, s->at, s->stride);
+    if (N > 1)
+        _tile_loadd(1, s->at + s->beside, s->stride);
+    if (R > 1)
+        _tile_loadd(2, s->at + s->down, s->stride);
+    if (R > 1 && N > 1)
+        _tile_loadd(3, s->at + s->down + s->beside, s->stride);
+}
+
+AMX_INLINE void amx_store_sums(const int R, const int N, const struct amx_sums *s)
+{
+    _tile_stored(0, s->at, s->stride);
+    if (N > 1)
+        _tile_stored(1, s->at + s->beside, s->stride);
+    if (R > 1)
+        _tile_stored(2, s->at + s->down, s->stride);
+    if (R > 1 && N > 1)
+        _tile_stored(3, s->at + s->down + s->beside, s->stride);
+}
+
+AMX_INLINE void amx_zero_sums(void)
+{
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+}
+
 #endif

@@ -11,6 +11,15 @@
 
 enum { BF16_Q4_K_BYTES = 144, BF16_Q4_K_PARTS = 8 };
 
+/* A stretch of a row `ahead` bytes on, three lines or four, no prefetcher's prey: panels go down
+ * many rows. Beyond the matrix this is harmless. */
+AVX512_INLINE void bf16_q4_k_fetch(const struct vnni_rows *rows, size_t row, size_t ahead)
+{
+    const char *at = (const char *)rows->at + row * rows->row_bytes + ahead;
+    for (size_t i = 0; i < BF16_Q4_K_BYTES + 48; i += 64)
+        _mm_prefetch(at + i, _MM_HINT_T1);
+}
+
 AVX512_INLINE __m512i bf16_round_pair(__m512 w0, __m512 w1)
 {
     return (__m512i)_mm512_cvtne2ps_pbh(w1, w0);

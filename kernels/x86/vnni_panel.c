@@ -92,23 +92,14 @@ void bf16_transpose(uint16_t *tile, const uint16_t *rows)
 
 /* --- Q4_K ------------------------------------------------------------------------ */
 
-/* A piece of a row, three lines or four, no prefetcher's prey: panels go down many rows.
- * Beyond the matrix this is harmless. */
-AVX512_INLINE void fetch(const struct vnni_rows *rows, size_t row, size_t ahead)
-{
-    const char *at = (const char *)rows->at + row * rows->row_bytes + ahead;
-    for (size_t i = 0; i < BF16_Q4_K_BYTES + 48; i += 64)
-        _mm_prefetch(at + i, _MM_HINT_T1);
-}
-
 /* 16 outputs x 256 columns into eight tiles; what lies `ahead` bytes on is wanted soon. */
 static void q4_k(uint16_t *tiles, const struct vnni_rows *rows, size_t ahead)
 {
     __m512 scales[VNNI_BLOCKS], minima[VNNI_BLOCKS];
     vnni_scale_columns_k(scales, minima, rows);
     for (size_t part = 0; part < BF16_Q4_K_PARTS; part++) {
-        fetch(rows, 2 * part, ahead);
-        fetch(rows, 2 * part + 1, ahead);
+        bf16_q4_k_fetch(rows, 2 * part, ahead);
+        bf16_q4_k_fetch(rows, 2 * part + 1, ahead);
         bf16_q4_k_part(tiles, rows, part, scales, minima);
     }
 }
