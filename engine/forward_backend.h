@@ -36,7 +36,7 @@ struct forward_operations {
     void (*watch)(struct forward *forward, forward_watcher *watcher, void *context);
 };
 
-/* The pass on the processor's own cores (forward_cpu.c). */
+/* The pass on the processor's own cores (cpu/). */
 struct forward *forward_cpu_new(const struct model *model, const struct kernels *kernels,
                                 struct pool *pool, struct error *error);
 

@@ -118,3 +118,10 @@ size_t kernels_scratch_floats(size_t columns)
             most = sizes[i];
     return most;
 }
+
+size_t kernels_packed_floats(size_t columns)
+{
+    /* bf16 tiles (x86/bf16.h): whole ones, and half a page's worth that moves groups apart. */
+    const size_t rounded = (columns + KERNELS_PACK_UNIT - 1) / KERNELS_PACK_UNIT;
+    return (rounded + 32) * KERNELS_PACK_UNIT / 2;
+}

@@ -29,7 +29,7 @@ struct matrix {
  * 2023, section 3), for `channels` of the inner dimension D. Pointers of
  * [.][D] arrays point at the first of these channels; t counts tokens. */
 struct scan {
-    float *y;           /* out [tokens][y_stride]; may be the memory of x */
+    float *y;           /* out [tokens][y_stride]; may be the memory of x or of delta */
     float *h;           /* in, out [states][h_stride]: h[s][d] */
     const float *delta; /* [tokens][delta_stride] before bias and softplus */
     const float *bias;  /* [D] */
@@ -62,27 +62,35 @@ struct kernels {
     unsigned
         pass_rows; /* tokens of a prefill pass that suit the level; at most KERNELS_PASS_ROWS */
 
-    /* Levels that round activations do so once a row, in a step before the product;
-     * the others have NULL in all three. Where packs() says so, w's product takes, in
-     * place of x, what pack() made of it: rows [first, first + count), count at most
-     * KERNELS_PACK_ROWS and first a multiple of it, become packed rows in the level's
-     * own form, at a place of their own within packed[0] to
-     * packed[(first + KERNELS_PACK_ROWS) * x_stride - 1] (64-byte aligned). x_stride is at
-     * least w->columns + 16 and a multiple of 16. Columns [begin, end) of them are packed by
-     * one call, the others by others, in any order: begin is a multiple of
-     * KERNELS_PACK_COLUMNS, and so is end unless it is w->columns. */
+    /* Levels that round activations do so once a row, before the product; others have NULL in
+     * all of these. Where packs() says so, w's product takes, in place of x, what the functions
+     * after it made of x: packed rows in the level's own form, 64-byte aligned, of rows
+     * [first, first + count), count at most KERNELS_PACK_ROWS and first a multiple of it. */
     bool (*packs)(const struct matrix *w, bool decode);
-    void (*pack)(float *packed, const struct matrix *w, bool decode, const float *x,
-                 size_t x_stride, size_t first, size_t count, size_t begin, size_t end);
 
-    /* What pack() makes of all columns of rows [first, first + count) for decode_matmul(), by
-     * one call a row: row first + row of x, in any order and by several threads. */
+    /* For prefill_matmul(): columns [begin, end) of these rows; the others' are made by other
+     * calls, in any order. x: the first row's column `begin`. begin is a multiple of
+     * KERNELS_PACK_UNIT, and so is end unless it is w->columns. They lie somewhere within the
+     * first (first + KERNELS_PACK_ROWS) * kernels_packed_floats(w->columns) floats. NULL where
+     * no such product takes packed rows. */
+    void (*pack_pass)(float *packed, const struct matrix *w, const float *x, size_t x_stride,
+                      size_t first, size_t count, size_t begin, size_t end);
+
+    /* For decode_matmul(): the same, but of x: [.][x_stride] all rows, at a place of their own
+     * within packed[0] to packed[(first + KERNELS_PACK_ROWS) * x_stride - 1], where x_stride is
+     * at least w->columns + 16 and a multiple of 16; begin and end are multiples of
+     * KERNELS_PACK_COLUMNS. */
+    void (*pack)(float *packed, const struct matrix *w, const float *x, size_t x_stride,
+                 size_t first, size_t count, size_t begin, size_t end);
+
+    /* What pack() makes of all columns of rows [first, first + count), by one call a row: row
+     * first + row of x, in any order and by several threads. */
     void (*pack_row)(float *packed, const struct matrix *w, const float *x, size_t x_stride,
                      size_t first, size_t count, size_t row);
 
     /* Many tokens at once: for outputs j in [first, first + count) and all rows r
      *   y[r][j] = (add ? y[r][j] : 0) + sum_k w[j][k] x[r][k]
-     * x: the rows, or what pack() made of all of them.
+     * x: the rows, or what pack_pass() made of all of them.
      * scratch: kernels_scratch_floats(w->columns) floats, one piece a thread. */
     void (*prefill_matmul)(float *y, size_t y_stride, const struct matrix *w, size_t first,
                            size_t count, const float *x, size_t x_stride, size_t rows, bool add,
@@ -111,10 +119,14 @@ struct kernels {
 };
 
 #define KERNELS_PACK_ROWS 16
+#define KERNELS_PACK_UNIT 32
 #define KERNELS_PACK_COLUMNS 256
 #define KERNELS_PASS_ROWS 1024
 
 size_t kernels_scratch_floats(size_t columns);
+
+/* A packed row of pass_rows, at most. */
+size_t kernels_packed_floats(size_t columns);
 
 /* The fastest level that this processor has. TIDEMARK_CPU=NAME in the
  * environment hides every level above NAME, for tests. */

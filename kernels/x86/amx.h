@@ -17,16 +17,24 @@ enum { AMX_FEW = 32 };
 void amx_prefill_matmul(float *y, size_t y_stride, const struct matrix *w, size_t first,
                         size_t count, const float *x, size_t x_stride, size_t rows, bool add,
                         float *scratch);
-void amx_pack(float *packed, const struct matrix *w, bool decode, const float *x, size_t x_stride,
-              size_t first, size_t count, size_t begin, size_t end);
+void amx_pack_pass(float *packed, const struct matrix *w, const float *x, size_t x_stride,
+                   size_t first, size_t count, size_t begin, size_t end);
+void amx_pack(float *packed, const struct matrix *w, const float *x, size_t x_stride, size_t first,
+              size_t count, size_t begin, size_t end);
 void amx_pack_row(float *packed, const struct matrix *w, const float *x, size_t x_stride,
                   size_t first, size_t count, size_t row);
 void amx_decode_matmul(float *y, size_t y_stride, const struct matrix *w, size_t first,
                        size_t count, const float *x, size_t x_stride, size_t rows, bool add,
                        float *scratch);
 
-/* The same for 0 < rows <= AMX_FEW, count > 0; a: the packed rows. */
+/* Columns [begin, end), begin a multiple of 256, of outputs [first, first + count) as tiles of
+ * weights, `steps` of them for each 16 outputs. What is left of the last 16 outputs' tiles is
+ * not written. */
+void amx_panel(uint16_t *panel, size_t steps, const struct matrix *w, size_t first, size_t count,
+               size_t begin, size_t end);
+
+/* amx_prefill_matmul() for 0 < rows <= AMX_FEW, count > 0; x: the packed rows. */
 void amx_few_rows(float *y, size_t y_stride, const struct matrix *w, size_t first, size_t count,
-                  const uint16_t *a, size_t rows, bool add, float *scratch);
+                  const uint16_t *x, size_t rows, bool add, float *scratch);
 
 #endif

@@ -75,11 +75,11 @@ static void pack_lane(struct packed *packed, enum blocks_type type, const float 
     }
 }
 
-void amx_pack(float *packed, const struct matrix *w, bool decode, const float *x, size_t x_stride,
-              size_t first, size_t count, size_t begin, size_t end)
+void amx_pack(float *packed, const struct matrix *w, const float *x, size_t x_stride, size_t first,
+              size_t count, size_t begin, size_t end)
 {
-    if (!decode || !by_tiles(w->type, count)) {
-        vnni_pack(packed, w, decode, x, x_stride, first, count, begin, end);
+    if (!by_tiles(w->type, count)) {
+        vnni_pack(packed, w, x, x_stride, first, count, begin, end);
         return;
     }
     packed += first * x_stride;

@@ -9,6 +9,7 @@ const struct kernels levels_amx = {
     .rounds = true,
     .pass_rows = 1024,
     .packs = vnni_packs,
+    .pack_pass = amx_pack_pass,
     .pack = amx_pack,
     .pack_row = amx_pack_row,
     .prefill_matmul = amx_prefill_matmul,

@@ -23,8 +23,8 @@ struct avx2_int8_stretch {
 };
 
 bool avx2_int8_packs(const struct matrix *w, bool decode);
-void avx2_int8_pack(float *packed, const struct matrix *w, bool decode, const float *x,
-                    size_t x_stride, size_t first, size_t count, size_t begin, size_t end);
+void avx2_int8_pack(float *packed, const struct matrix *w, const float *x, size_t x_stride,
+                    size_t first, size_t count, size_t begin, size_t end);
 void avx2_int8_decode_matmul(float *y, size_t y_stride, const struct matrix *w, size_t first,
                              size_t count, const float *x, size_t x_stride, size_t rows, bool add,
                              float *scratch);

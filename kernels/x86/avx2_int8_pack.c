@@ -60,10 +60,9 @@ static void pack_row(struct avx2_int8_stretch *packed, enum blocks_type type, co
     }
 }
 
-void avx2_int8_pack(float *packed, const struct matrix *w, bool decode, const float *x,
-                    size_t x_stride, size_t first, size_t count, size_t begin, size_t end)
+void avx2_int8_pack(float *packed, const struct matrix *w, const float *x, size_t x_stride,
+                    size_t first, size_t count, size_t begin, size_t end)
 {
-    (void)decode;
     for (size_t r = first; r < first + count; r++) {
         struct avx2_int8_stretch *row = (void *)(packed + r * x_stride);
         pack_row(row + begin / AVX2_INT8_STRETCH, w->type, x + r * x_stride + begin, end - begin);
@@ -74,7 +73,7 @@ static void pack_row_of(float *packed, const struct matrix *w, const float *x, s
                         size_t first, size_t count, size_t row)
 {
     (void)count;
-    avx2_int8_pack(packed, w, true, x, x_stride, first + row, 1, 0, w->columns);
+    avx2_int8_pack(packed, w, x, x_stride, first + row, 1, 0, w->columns);
 }
 
 const struct kernels levels_avx2_int8 = {

@@ -43,14 +43,11 @@ void bf16_pack(uint16_t *tiles, const float *x, size_t x_stride, size_t count, s
 void bf16_panel(uint16_t *panel, size_t steps, uint16_t *rows, const struct matrix *w, size_t first,
                 size_t count, size_t begin, size_t end);
 
-/* The pieces of which other types than Q4_K's panels are made. A row's columns [begin, end), at
- * most BF16_STRETCH, filled up with zeros to a multiple of 32; the same columns `ahead` bytes on
- * are fetched. */
-void bf16_decode_row(uint16_t *out, const struct matrix *w, size_t output, size_t begin, size_t end,
-                     size_t ahead);
-
-/* 16 such rows, BF16_STRETCH elements apart: 32 columns become a tile of weights. */
-void bf16_transpose(uint16_t *tile, const uint16_t *rows);
+/* A row's columns [begin, end), at most BF16_STRETCH, filled up with zeros to a multiple of 32, of
+ * which each 32 lie `apart` elements after those before; the same columns `ahead` bytes on are
+ * fetched. */
+void bf16_decode_row(uint16_t *out, size_t apart, const struct matrix *w, size_t output,
+                     size_t begin, size_t end, size_t ahead);
 
 /* A pseudo-random pair of bf16 values between 2^-9 and 2^8, of either sign: to find out
  * how a processor rounds. */

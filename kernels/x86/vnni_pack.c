@@ -143,16 +143,17 @@ static void pack_row(struct vnni_stretch *packed, enum blocks_type type, const f
     }
 }
 
-void vnni_pack(float *packed, const struct matrix *w, bool decode, const float *x, size_t x_stride,
-               size_t first, size_t count, size_t begin, size_t end)
+void vnni_pack_pass(float *packed, const struct matrix *w, const float *x, size_t x_stride,
+                    size_t first, size_t count, size_t begin, size_t end)
+{
+    uint16_t *tiles = (uint16_t *)(void *)packed + first / 16 * bf16_apart(w->columns);
+    bf16_pack(tiles + begin / BF16_TILE_COLUMNS * BF16_TILE, x, x_stride, count, end - begin);
+}
+
+void vnni_pack(float *packed, const struct matrix *w, const float *x, size_t x_stride, size_t first,
+               size_t count, size_t begin, size_t end)
 {
     x += first * x_stride;
-    if (!decode) {
-        uint16_t *tiles = (uint16_t *)(void *)packed + first / 16 * bf16_apart(w->columns);
-        bf16_pack(tiles + begin / BF16_TILE_COLUMNS * BF16_TILE, x + begin, x_stride, count,
-                  end - begin);
-        return;
-    }
     packed += first * x_stride;
     if (count == 1)
         pack_row((struct vnni_stretch *)(void *)packed + begin / VNNI_STRETCH, w->type, x + begin,
@@ -178,6 +179,7 @@ const struct kernels levels_vnni = {
     .rounds = true,
     .pass_rows = 512,
     .packs = vnni_packs,
+    .pack_pass = vnni_pack_pass,
     .pack = vnni_pack,
     .pack_row = vnni_pack_row,
     .prefill_matmul = vnni_prefill_matmul,

@@ -42,8 +42,8 @@ void bf16_pack(uint16_t *tiles, const float *x, size_t x_stride, size_t count, s
 /* Columns [begin, end), at most 256, filled up with zeros to a multiple of 32. The same
  * columns `ahead` bytes on are fetched: a panel takes a short piece of each row, which is not
  * what the processor's own prefetcher looks for. Beyond the matrix this is harmless. */
-AVX512_INLINE void decode(enum blocks_type type, uint16_t *out, const unsigned char *row,
-                          size_t begin, size_t end, size_t ahead)
+AVX512_INLINE void decode(enum blocks_type type, uint16_t *out, size_t apart,
+                          const unsigned char *row, size_t begin, size_t end, size_t ahead)
 {
     const size_t chunks = (size_t)avx512_block_chunks(type), block_columns = 32 * chunks;
     const unsigned char *block = row + begin / block_columns * avx512_block_bytes(type);
@@ -58,7 +58,8 @@ AVX512_INLINE void decode(enum blocks_type type, uint16_t *out, const unsigned c
         for (int chunk = 0; chunk < (int)chunks; chunk++) {
             __m512 w0, w1;
             avx512_chunk(type, block, chunk, &scales, &w0, &w1);
-            _mm512_storeu_si512(out + (k - begin) + 32 * chunk, bf16_round_pair(w0, w1));
+            _mm512_storeu_si512(out + ((k - begin) / 32 + (size_t)chunk) * apart,
+                                bf16_round_pair(w0, w1));
         }
     }
     if (avx512_is_plain(type) && k < end) {
@@ -66,19 +67,19 @@ AVX512_INLINE void decode(enum blocks_type type, uint16_t *out, const unsigned c
         __m512 w0 = avx512_ragged(type, block, avx512_first(left)), w1 = _mm512_setzero_ps();
         if (left > 16)
             w1 = avx512_ragged(type, block + half, avx512_first(left - 16));
-        _mm512_storeu_si512(out + (k - begin), bf16_round_pair(w0, w1));
+        _mm512_storeu_si512(out + (k - begin) / 32 * apart, bf16_round_pair(w0, w1));
     }
 }
 
-void bf16_decode_row(uint16_t *out, const struct matrix *w, size_t output, size_t begin, size_t end,
-                     size_t ahead)
+void bf16_decode_row(uint16_t *out, size_t apart, const struct matrix *w, size_t output,
+                     size_t begin, size_t end, size_t ahead)
 {
-    WITH_TYPE(w->type, decode, out, w->data + output * w->row_bytes, begin, end, ahead);
+    WITH_TYPE(w->type, decode, out, apart, w->data + output * w->row_bytes, begin, end, ahead);
 }
 
 /* --- transposing ----------------------------------------------------------------- */
 
-void bf16_transpose(uint16_t *tile, const uint16_t *rows)
+static void transpose(uint16_t *tile, const uint16_t *rows)
 {
 #pragma GCC unroll 4
     for (size_t q = 0; q < 4; q++, tile += BF16_TILE / 4) {
@@ -118,9 +119,10 @@ static void fill_tiles(uint16_t *tiles, uint16_t *rows, const struct matrix *w, 
     if (count < BF16_TILE_OUTPUTS)
         memset(rows, 0, BF16_WORK * sizeof *rows);
     for (size_t i = 0; i < count; i++)
-        bf16_decode_row(rows + i * STEP, w, first + i, k, stop, BF16_TILE_OUTPUTS * w->row_bytes);
+        bf16_decode_row(rows + i * STEP, BF16_TILE_COLUMNS, w, first + i, k, stop,
+                        BF16_TILE_OUTPUTS * w->row_bytes);
     for (size_t c = k; c < stop; c += BF16_TILE_COLUMNS, tiles += BF16_TILE)
-        bf16_transpose(tiles, rows + (c - k));
+        transpose(tiles, rows + (c - k));
 }
 
 /* The columns go by 256 at a time, so that what comes next in the same rows has been fetched

@@ -96,9 +96,15 @@ static void set_rows(struct job *job, bool decode, size_t rows)
     job->x = b->x;
     if (!job->kernels->packs || !job->kernels->packs(&job->matrix, decode))
         return;
-    for (size_t r = 0; r < rows; r += KERNELS_PACK_ROWS)
-        job->kernels->pack(b->packed, &job->matrix, decode, b->x, COLUMNS + 16, r,
-                           rows - r < KERNELS_PACK_ROWS ? rows - r : KERNELS_PACK_ROWS, 0, COLUMNS);
+    for (size_t r = 0; r < rows; r += KERNELS_PACK_ROWS) {
+        const size_t stride = COLUMNS + 16;
+        const size_t count = rows - r < KERNELS_PACK_ROWS ? rows - r : KERNELS_PACK_ROWS;
+        if (decode)
+            job->kernels->pack(b->packed, &job->matrix, b->x, stride, r, count, 0, COLUMNS);
+        else
+            job->kernels->pack_pass(b->packed, &job->matrix, b->x + r * stride, stride, r, count, 0,
+                                    COLUMNS);
+    }
     job->x = b->packed;
 }
 

@@ -260,10 +260,19 @@ class Database(harness.Test):
                     self.assert_harmless(result)
                     self.assertIn(result.code, (0, INPUT, STORE, harness.NOT_FOUND), result)
                     if result.code == STORE:
-                        self.assert_refused(result, STORE)
+                        self.assert_store_refused(result, arguments)
                         self.assertIn(name, result.err)
                         if arguments[0] in ("ls", "show"):
                             self.assertEqual((user.library / name).read_bytes(), before)
+
+    def assert_store_refused(self, result, arguments):
+        """An answer is shown before a sentence to quote is looked for: what is damaged may be
+        met then, and the answer is the right one."""
+        shown = result.out if arguments[0] == "ask" else ""
+        if shown:
+            self.assertTrue(self.copy().run(*arguments, "--quiet").out.startswith(shown), result)
+        result.out = result.out[len(shown):]
+        self.assert_refused(result, STORE)
 
     def test_damaged_state_is_read_again(self):
         user = self.copy()

@@ -72,7 +72,7 @@ typedef void matmul(float *y, size_t y_stride, const struct matrix *w, size_t fi
 
 struct product {
     struct matrix matrix;
-    size_t rows, x_stride, y_stride;
+    size_t rows, x_stride, y_stride, packed_bytes;
     float *x, *packed, *y, *before, *scratch;
 };
 
@@ -86,7 +86,10 @@ static struct product random_product(struct random *random, enum blocks_type typ
     p.x_stride = (columns + 31 + random_below(random, 40)) / 16 * 16;
     p.y_stride = p.matrix.outputs + 1 + random_below(random, 20);
     p.x = random_floats(random, p.rows * p.x_stride, 1);
-    p.packed = allocate((p.rows + KERNELS_PACK_ROWS) * p.x_stride * sizeof *p.packed);
+    size_t packed =
+        p.x_stride > kernels_packed_floats(columns) ? p.x_stride : kernels_packed_floats(columns);
+    p.packed_bytes = (p.rows + KERNELS_PACK_ROWS) * packed * sizeof *p.packed;
+    p.packed = allocate(p.packed_bytes);
     for (size_t i = 0; i < 4; i++) /* a few subnormals and large values */
         p.x[random_below(random, p.rows * p.x_stride)] = i % 2 ? 1e-40f : 1e6f;
     p.before = random_floats(random, p.rows * p.y_stride, 1);
@@ -183,6 +186,16 @@ static void check_values(const struct product *p, bool add, const struct bounds 
     free(w);
 }
 
+static void pack_piece(const struct product *p, const struct kernels *kernels, bool decode,
+                       const float *x, size_t first, size_t count, size_t begin, size_t end)
+{
+    if (decode)
+        kernels->pack(p->packed, &p->matrix, x, p->x_stride, first, count, begin, end);
+    else
+        kernels->pack_pass(p->packed, &p->matrix, x + first * p->x_stride + begin, p->x_stride,
+                           first, count, begin, end);
+}
+
 /* Rows [first, first + rows) as the product wants them. */
 static const float *prepared(struct product *p, const struct kernels *kernels, bool decode,
                              size_t first, size_t rows)
@@ -190,7 +203,7 @@ static const float *prepared(struct product *p, const struct kernels *kernels, b
     const float *x = p->x + first * p->x_stride;
     if (!kernels->packs || !kernels->packs(&p->matrix, decode))
         return x;
-    memset(p->packed, 0x7F, (p->rows + KERNELS_PACK_ROWS) * p->x_stride * sizeof *p->packed);
+    memset(p->packed, 0x7F, p->packed_bytes);
     if (decode && rows % 2) { /* row by row, the last one first */
         for (size_t r = rows; r-- > 0;) {
             const size_t of = r / KERNELS_PACK_ROWS * KERNELS_PACK_ROWS;
@@ -202,14 +215,15 @@ static const float *prepared(struct product *p, const struct kernels *kernels, b
     }
     /* in two pieces, the last one first */
     const size_t columns = p->matrix.columns;
-    const size_t cut = (columns / 2 + first) / KERNELS_PACK_COLUMNS * KERNELS_PACK_COLUMNS;
+    const size_t unit = decode ? KERNELS_PACK_COLUMNS : KERNELS_PACK_UNIT;
+    const size_t cut = (columns / 2 + first) / unit * unit;
     const size_t cuts[] = {cut < columns ? cut : 0, columns};
     for (size_t r = 0; r < rows; r += KERNELS_PACK_ROWS)
         for (size_t i = 2; i-- > 0;)
             if (i || cuts[0])
-                kernels->pack(p->packed, &p->matrix, decode, x, p->x_stride, r,
-                              rows - r < KERNELS_PACK_ROWS ? rows - r : KERNELS_PACK_ROWS,
-                              i ? cuts[0] : 0, cuts[i]);
+                pack_piece(p, kernels, decode, x, r,
+                           rows - r < KERNELS_PACK_ROWS ? rows - r : KERNELS_PACK_ROWS,
+                           i ? cuts[0] : 0, cuts[i]);
     return p->packed;
 }
 
@@ -375,6 +389,26 @@ static void check_scan(const char *name, const struct times *t, const float *y, 
     }
 }
 
+/* y in the memory of delta, or of x: the same bits. */
+static void check_in_place(const struct kernels *kernels, const struct times *t, const float *y)
+{
+    const size_t h_size = t->states * t->stride, y_size = t->tokens * t->stride;
+    for (int of_x = 0; of_x < 2; of_x++) {
+        float *h = copy_of(t->h, h_size), *both = copy_of(of_x ? t->x : t->delta, y_size);
+        struct times in_place = *t;
+        *(of_x ? &in_place.x : &in_place.delta) = both;
+        run_scan(kernels, &in_place, both, h, 0, t->tokens, 0, t->channels);
+        for (size_t i = 0; i < t->tokens; i++)
+            if (memcmp(both + i * t->stride, y + i * t->stride, t->channels * sizeof *y))
+                fail_msg(
+                    "%s: a scan of %zu tokens and %zu channels in the memory of %s gives other "
+                    "bits at token %zu",
+                    kernels->name, t->tokens, t->channels, of_x ? "x" : "delta", i);
+        free(h);
+        free(both);
+    }
+}
+
 static void test_scan(void **unused)
 {
     struct random random = random_seeded();
@@ -397,6 +431,7 @@ static void test_scan(void **unused)
             if (memcmp(h1, h2, h_size * sizeof *h1) || memcmp(y1, y2, y_size * sizeof *y1))
                 fail_msg("%s: a scan of %zu tokens cut at %zu gives other bits", kernels->name,
                          t.tokens, cut);
+            check_in_place(kernels, &t, y1);
             float *all[] = {h1, h2, y1, y2};
             for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
                 free(all[i]);
