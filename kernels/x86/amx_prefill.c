@@ -17,6 +17,11 @@ enum {
     SIDE = AMX_SIDE,
     ROW_BYTES = AMX_ROW_BYTES,
     SUMS_LINES = AMX_FOUR_SUMS * sizeof(float) / ROW_BYTES,
+    PANEL_STEPS = BF16_COLUMNS / BF16_TILE_COLUMNS,
+    BLOCK_ROWS = KERNELS_PASS_ROWS,
+    LATE = 64,           /* products, of the last of a panel, meanwhile the next one is fetched */
+    MOST_BYTES = 576,    /* of a row of a panel that is fetched: the others are large */
+    FAR_BYTES = 1 << 24, /* y, from which on it goes past the caches */
 };
 
 /* Tiles of 16 outputs and of 16 rows: steps of 32 columns one after the other. */
@@ -32,7 +37,17 @@ struct factors {
     const char *next_sums;
     const char *next_y;      /* rows of two lines; or NULL */
     size_t y_stride, y_rows; /* bytes, and how many */
+    const char *next_w;      /* rows of the next panel as the file has them, w_bytes of each */
+    size_t w_stride, w_rows, w_bytes;
 };
+
+/* Of w_rows what falls to the step, if there are PANEL_STEPS. */
+AMX_INLINE void fetch_weights(const struct factors *f, size_t step)
+{
+    for (size_t r = step * f->w_rows / PANEL_STEPS; r < (step + 1) * f->w_rows / PANEL_STEPS; r++)
+        for (size_t i = 0; i < f->w_bytes + ROW_BYTES - 1; i += ROW_BYTES)
+            _mm_prefetch(f->next_w + r * f->w_stride + i, _MM_HINT_T1);
+}
 
 AMX_INLINE void fetch_next(const struct factors *f, size_t step)
 {
@@ -50,6 +65,7 @@ AMX_INLINE void fetch_next(const struct factors *f, size_t step)
             __builtin_prefetch(f->next_y + r * f->y_stride + ROW_BYTES, 1);
         }
     }
+    fetch_weights(f, step);
 }
 
 /* R x N tiles of sums, each 1 or 2. The tiles' numbers must be constants. */
@@ -99,9 +115,12 @@ struct pass {
     float *y; /* the first output */
     size_t y_stride, rows, outputs;
     float *sums;               /* [rows / 32][outputs / 32][4][16][16] */
-    bool resume, last;         /* sums go on; they go to y */
+    bool resume, last, away;   /* sums go on; they go to y; past the caches */
     const uint16_t *x, *panel; /* the first row's tiles */
+    const uint16_t *later_x;   /* the next panel's */
     size_t x_apart, steps;     /* to the next 16 rows; in a row of tiles */
+    const char *next_w;        /* the next panel's rows as the file has them */
+    size_t w_stride, w_bytes;  /* of each, or 0 */
 };
 
 /* 32 rows and the panel's outputs 32 corner to 32 corner + 31, or what there is of them. */
@@ -109,9 +128,14 @@ struct place {
     size_t row, corner;
 };
 
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
 static size_t up_to_32(size_t left)
 {
-    return left < 2 * SIDE ? left : 2 * SIDE;
+    return smaller(left, 2 * SIDE);
 }
 
 static size_t corners_of(const struct pass *p)
@@ -147,39 +171,62 @@ static size_t outputs_at(const struct pass *p, struct place at)
     return up_to_32(p->outputs - at.corner * 2 * SIDE);
 }
 
+static size_t products_of(const struct pass *p)
+{
+    return (p->rows + 2 * SIDE - 1) / (2 * SIDE) * corners_of(p);
+}
+
+/* The last products fetch the next panel: what is fetched earlier is gone when it is wanted. */
+static void share_weights(struct factors *f, const struct pass *p, struct place at)
+{
+    const size_t products = products_of(p), late = smaller(products, LATE);
+    const size_t number = at.row / (2 * SIDE) * corners_of(p) + at.corner, early = products - late;
+    const size_t each = (p->outputs + late - 1) / late;
+    if (p->w_bytes == 0 || number < early || (number - early) * each >= p->outputs)
+        return;
+    const size_t first = (number - early) * each;
+    f->next_w = p->next_w + first * p->w_stride;
+    f->w_rows = smaller(each, p->outputs - first);
+    f->w_stride = p->w_stride;
+    f->w_bytes = p->w_bytes;
+}
+
 static struct factors factors_at(const struct pass *p, struct place at)
 {
     const size_t corners = corners_of(p), lines = (SIDE + corners - 1) / corners;
-    const uint16_t *x = p->x + at.row / SIDE * p->x_apart, *next_x = x + 2 * p->x_apart;
+    const bool last_rows = p->rows - at.row <= 2 * SIDE;
+    const uint16_t *x = p->x + at.row / SIDE * p->x_apart;
+    const uint16_t *next_x = last_rows ? p->later_x : x + 2 * p->x_apart;
     const uint16_t *w = p->panel + at.corner * 2 * p->steps * BF16_TILE;
     const struct place next = after(p, at);
-    const bool last_rows = p->rows - at.row <= 2 * SIDE;
-    return (struct factors){
+    struct factors f = {
         .w = {w, w + p->steps * BF16_TILE},
         .x = {x, x + p->x_apart},
         .steps = p->steps,
         .sums = sums_at(p, at),
         .resume = p->resume,
         .next_x = {(const char *)next_x, (const char *)(next_x + p->x_apart)},
-        .begin = last_rows || at.corner * lines > SIDE ? SIDE : at.corner * lines,
-        .end = last_rows || (at.corner + 1) * lines > SIDE ? SIDE : (at.corner + 1) * lines,
+        .begin = smaller(at.corner * lines, SIDE),
+        .end = smaller((at.corner + 1) * lines, SIDE),
         .next_sums = (const char *)sums_at(p, next),
-        .next_y = p->last ? (const char *)y_at(p, at) : NULL,
+        .next_y = p->last && !p->away ? (const char *)y_at(p, at) : NULL,
         .y_stride = p->y_stride * sizeof *p->y,
         .y_rows = rows_at(p, at),
     };
+    share_weights(&f, p, at);
+    return f;
 }
 
 static void give(const struct pass *p, struct place at)
 {
-    amx_give_sums(y_at(p, at), p->y_stride, sums_at(p, at), outputs_at(p, at), rows_at(p, at));
+    amx_give_sums(y_at(p, at), p->y_stride, sums_at(p, at), outputs_at(p, at), rows_at(p, at),
+                  p->away);
 }
 
 static void with_panel(const struct pass *p, struct amx_shape *shape)
 {
     struct place at = {0, 0}, before = at;
-    for (size_t left = (p->rows + 2 * SIDE - 1) / (2 * SIDE) * corners_of(p), i = 0; i < left;
-         i++, before = at, at = after(p, at)) {
+    for (size_t i = 0; i < products_of(p); i++, before = at, at = after(p, at)) {
         const struct factors f = factors_at(p, at);
         product(&f, outputs_at(p, at), rows_at(p, at), shape);
         if (p->last && i > 0)
@@ -197,6 +244,21 @@ static void take_up(const struct pass *p)
                           rows_at(p, at));
 }
 
+/* After columns [k, end): the next ones, or the first ones of the next outputs. */
+static void look_ahead(struct pass *p, const struct matrix *w, size_t first, const uint16_t *x,
+                       size_t k, size_t end)
+{
+    const size_t begin = end < w->columns ? end : 0;
+    const size_t columns = smaller(w->columns - begin, BF16_COLUMNS);
+    const unsigned char *rows = w->data + (first + (begin > k ? 0 : p->outputs)) * w->row_bytes;
+    p->later_x = x + bf16_steps(begin) * BF16_TILE;
+    p->next_w = (const char *)rows + w->row_bytes * begin / w->columns;
+    p->w_stride = w->row_bytes;
+    p->w_bytes = w->row_bytes * columns / w->columns;
+    if (p->w_bytes > MOST_BYTES)
+        p->w_bytes = 0;
+}
+
 /* Up to BF16_OUTPUTS outputs from `first` on. */
 static void multiply(struct pass *p, const struct matrix *w, size_t first, const uint16_t *x,
                      bool add, uint16_t *panel, struct amx_shape *shape)
@@ -205,11 +267,12 @@ static void multiply(struct pass *p, const struct matrix *w, size_t first, const
     if (add)
         take_up(p);
     for (size_t k = 0; k < w->columns; k += BF16_COLUMNS) {
-        const size_t columns = w->columns - k < BF16_COLUMNS ? w->columns - k : BF16_COLUMNS;
+        const size_t columns = smaller(w->columns - k, BF16_COLUMNS);
         p->steps = bf16_steps(columns);
         p->x = x + bf16_steps(k) * BF16_TILE;
         p->resume = add || k > 0;
         p->last = k + columns == w->columns;
+        look_ahead(p, w, first, x, k, k + columns);
         amx_panel(panel, p->steps, w, first, p->outputs, k, k + columns);
         with_panel(p, shape);
     }
@@ -228,16 +291,21 @@ void amx_prefill_matmul(float *y, size_t y_stride, const struct matrix *w, size_
         amx_few_rows(y, y_stride, w, first, count, packed, rows, add, scratch);
         return;
     }
-    struct pass pass = {.y_stride = y_stride, .sums = scratch, .x_apart = bf16_apart(w->columns)};
+    struct pass pass = {.y_stride = y_stride,
+                        .sums = scratch,
+                        .x_apart = bf16_apart(w->columns),
+                        .away = !add && rows * y_stride * sizeof *y >= FAR_BYTES};
     uint16_t *panel = (void *)(scratch + LEVELS_BF16_OUTPUTS * KERNELS_PASS_ROWS);
-    for (size_t r = 0; r < rows; r += KERNELS_PASS_ROWS)
-        for (size_t j = first; j < first + count; j += BF16_OUTPUTS) {
+    for (size_t j = first; j < first + count; j += BF16_OUTPUTS)
+        for (size_t r = 0; r < rows; r += BLOCK_ROWS) {
             pass.y = y + r * y_stride + j;
-            pass.rows = rows - r < KERNELS_PASS_ROWS ? rows - r : KERNELS_PASS_ROWS;
-            pass.outputs = first + count - j < BF16_OUTPUTS ? first + count - j : BF16_OUTPUTS;
+            pass.rows = smaller(rows - r, BLOCK_ROWS);
+            pass.outputs = smaller(first + count - j, BF16_OUTPUTS);
             multiply(&pass, w, j, packed + r / SIDE * pass.x_apart, add, panel, &shape);
         }
     _tile_release();
+    if (pass.away)
+        _mm_sfence();
 }
 
 /* --- what is pinned ---------------------------------------------------------------- */

@@ -270,6 +270,45 @@ static void test_products(void **unused)
         }
 }
 
+/* Results whose rows lie so far apart that a level may write them past the caches: the bits that
+ * they have side by side. */
+static void check_far_apart(const struct product *p, const struct kernels *kernels, const float *x)
+{
+    enum { FAR = 1 << 22, GUARDS = 16 };
+    const size_t outputs = p->matrix.outputs, stride = (FAR / p->rows / 16 + 1) * 16;
+    float *far = allocate(p->rows * stride * sizeof *far);
+    for (size_t r = 0; r < p->rows; r++)
+        for (size_t j = 0; j < outputs + GUARDS; j++)
+            far[r * stride + j] = guard;
+    kernels->prefill_matmul(far, stride, &p->matrix, 0, outputs, x, p->x_stride, p->rows, false,
+                            p->scratch);
+    for (size_t r = 0; r < p->rows; r++) {
+        if (memcmp(far + r * stride, p->y + r * p->y_stride, outputs * sizeof *far) != 0)
+            fail_msg("%s %s: row %zu of %zu far from the others has other bits (%zu outputs)",
+                     kernels->name, blocks_layout(p->matrix.type)->name, r, p->rows, outputs);
+        for (size_t j = outputs; j < outputs + GUARDS; j++)
+            assert_true(far[r * stride + j] == guard);
+    }
+    free(far);
+}
+
+static void test_products_of_rows_far_apart(void **unused)
+{
+    struct random random = random_seeded();
+    (void)unused;
+    for (size_t level = 0; kernels_at(level); level++)
+        for (size_t i = 0; i < 4; i++) {
+            const struct kernels *kernels = kernels_at(level);
+            struct product p = random_product(&random, i % 2 ? BLOCKS_Q4_K : BLOCKS_Q8_0);
+            const float *x = prepared(&p, kernels, false, 0, p.rows);
+            reset(&p);
+            kernels->prefill_matmul(p.y, p.y_stride, &p.matrix, 0, p.matrix.outputs, x, p.x_stride,
+                                    p.rows, false, p.scratch);
+            check_far_apart(&p, kernels, x);
+            free_product(&p);
+        }
+}
+
 /* --- time -------------------------------------------------------------------------- */
 
 struct times {
@@ -575,6 +614,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows_decode_to_the_same_bits),
         cmocka_unit_test(test_products),
+        cmocka_unit_test(test_products_of_rows_far_apart),
         cmocka_unit_test(test_scan),
         cmocka_unit_test(test_convolution),
         cmocka_unit_test(test_norm_and_softmax_sum),
