@@ -1,6 +1,6 @@
 /* The first rule of the design: a token's result depends on the weights, its own input
- * and its lane's state alone. So the same bits whether a lane runs alone or among 2, 7
- * or 64 different ones, with one thread or three, and wherever a stretch is cut. */
+ * and its lane's state alone. So the same bits whether a lane runs alone or among 2, 7,
+ * 64 or 300 different ones, with one thread or three, and wherever a stretch is cut. */
 #include "tests/support/random.h"
 #include "tests/support/rig.h"
 #include "tests/support/tiny_model.h"
@@ -17,7 +17,8 @@ enum {
     DECODED = 3,                  /* tokens that each lane generates */
     STRETCH = 300,                /* tokens that are cut: more than one pass */
     CUTTINGS = RIG_SLOW ? 2 : 6,
-    LESS = 4, /* of all that for the levels that are not the best: they are slow */
+    CROWD = 300, /* lanes: more than a pass generates for at once */
+    LESS = 4,    /* of all that for the levels that are not the best: they are slow */
 };
 
 /* Where the shared ones are absent, the tiny ones of our own still tell. */
@@ -138,6 +139,35 @@ static void check_lanes(const char *path, const struct kernels *kernels, bool be
     }
 }
 
+/* A token in each of many lanes that have read the same: those around the end of a pass. */
+static void check_crowd(const char *path, const struct kernels *kernels)
+{
+    static const size_t looked_at[] = {0, 15, 16, 255, 256, CROWD - 1};
+    struct state *states[CROWD];
+    int32_t tokens[CROWD];
+    struct rig rig;
+    rig_open(&rig, path, kernels, 2);
+    struct state *read = rig_state(&rig), *alone = rig_state(&rig);
+    random_tokens(tokens, CROWD, &rig);
+    rig_prefill(&rig, read, tokens, DECODED, NULL);
+    for (size_t i = 0; i < CROWD; i++) {
+        states[i] = rig_state(&rig);
+        state_copy(states[i], read);
+    }
+    rig_decode(&rig, states, tokens, CROWD);
+    for (size_t i = 0; i < sizeof looked_at / sizeof looked_at[0]; i++) {
+        const size_t lane = looked_at[i];
+        state_copy(alone, read);
+        rig_decode(&rig, &alone, &tokens[lane], 1);
+        assert_same(states[lane], alone, path, kernels, "decode", lane, CROWD);
+    }
+    for (size_t i = 0; i < CROWD; i++)
+        state_free(states[i]);
+    state_free(read);
+    state_free(alone);
+    rig_close(&rig);
+}
+
 /* --- cuts -------------------------------------------------------------------------- */
 
 static void read_in_pieces(struct rig *rig, struct state *state, const int32_t *tokens,
@@ -195,6 +225,8 @@ static void test_file(void **context)
         if ((RIG_SLOW || (i == 0 && !best)) && file >= TINY_MODEL_KINDS)
             continue;
         check_lanes(path, kernels, best);
+        if (best)
+            check_crowd(path, kernels);
         check_cuts(path, kernels, best);
     }
 }
