@@ -1,5 +1,6 @@
 #include "base/pool.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdint.h>
@@ -8,6 +9,12 @@
 /* About 20 microseconds of pause instructions: longer than the serial stretch
  * between two parallel ones, shorter than what a neighbour process would miss. */
 enum { SPINS = 600 };
+
+/* The items that a thread has before it: [begin, end) in one word, so that one exchange takes
+ * some of them away. On a cache line of its own, which others touch only when theirs are done. */
+struct share {
+    _Alignas(64) _Atomic uint64_t items; /* begin in the upper half, end in the lower */
+};
 
 struct worker {
     struct pool *pool;
@@ -18,13 +25,12 @@ struct worker {
 struct pool {
     unsigned threads;
     struct worker *workers; /* [threads]; number 0 is the caller of pool_run */
+    struct share *shares;   /* [threads] */
     const atomic_bool *cancel;
 
     /* The run in progress. Written before `generation` is raised. */
     pool_work *work;
     void *context;
-    size_t items;
-    atomic_size_t next;
     atomic_bool cancelled;
 
     /* A helper takes part by raising `inside` and then finding the run open.
@@ -48,17 +54,79 @@ static void relax(void)
 #endif
 }
 
+static bool is_cancelled(struct pool *pool)
+{
+    if (!pool->cancel || !atomic_load_explicit(pool->cancel, memory_order_relaxed))
+        return false;
+    atomic_store(&pool->cancelled, true);
+    return true;
+}
+
+static uint64_t range(uint64_t begin, uint64_t end)
+{
+    return begin << 32 | end;
+}
+
+static uint64_t begin_of(uint64_t items)
+{
+    return items >> 32;
+}
+
+static uint64_t end_of(uint64_t items)
+{
+    return items & UINT32_MAX;
+}
+
+/* Equal shares; thread 0, which is awake, has the first item. */
+static void share_out(struct pool *pool, size_t items)
+{
+    const uint64_t threads = pool->threads;
+    for (uint64_t i = 0; i < threads; i++)
+        atomic_store_explicit(
+            &pool->shares[i].items,
+            range((i * items + threads - 1) / threads, ((i + 1) * items + threads - 1) / threads),
+            memory_order_relaxed);
+}
+
+/* The first item of the thread's own share. */
+static bool take_first(struct share *share, size_t *item)
+{
+    uint64_t items = atomic_load(&share->items);
+    while (begin_of(items) < end_of(items))
+        if (atomic_compare_exchange_weak(&share->items, &items,
+                                         range(begin_of(items) + 1, end_of(items)))) {
+            *item = (size_t)begin_of(items);
+            return true;
+        }
+    return false;
+}
+
+/* The later half of what another thread has before it becomes the thread's own. */
+static bool take_over(struct pool *pool, unsigned number)
+{
+    for (unsigned i = 1; i < pool->threads; i++) {
+        struct share *other = &pool->shares[(number + i) % pool->threads];
+        uint64_t items = atomic_load(&other->items);
+        while (begin_of(items) < end_of(items)) {
+            const uint64_t middle = begin_of(items) + (end_of(items) - begin_of(items)) / 2;
+            if (atomic_compare_exchange_weak(&other->items, &items,
+                                             range(begin_of(items), middle))) {
+                atomic_store(&pool->shares[number].items, range(middle, end_of(items)));
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 static void work_items(struct pool *pool, unsigned number)
 {
-    for (;;) {
-        if (pool->cancel && atomic_load_explicit(pool->cancel, memory_order_relaxed)) {
-            atomic_store(&pool->cancelled, true);
+    size_t item = 0;
+    while (!is_cancelled(pool)) {
+        if (take_first(&pool->shares[number], &item))
+            pool->work(pool->context, item, number);
+        else if (!take_over(pool, number))
             return;
-        }
-        size_t item = atomic_fetch_add(&pool->next, 1);
-        if (item >= pool->items)
-            return;
-        pool->work(pool->context, item, number);
     }
 }
 
@@ -118,11 +186,11 @@ static void wait_for_helpers(struct pool *pool)
 
 bool pool_run(struct pool *pool, pool_work *work, void *context, size_t items)
 {
+    assert(items <= UINT32_MAX);
     pool->work = work;
     pool->context = context;
-    pool->items = items;
-    atomic_store(&pool->next, 0);
     atomic_store(&pool->cancelled, false);
+    share_out(pool, items);
     if (pool->threads > 1 && items > 1) {
         atomic_store(&pool->open, true);
         announce(pool);
@@ -149,12 +217,16 @@ struct pool *pool_new(unsigned threads, struct error *error)
     struct pool *pool = calloc(1, sizeof *pool);
     unsigned wanted = threads ? threads : allowed_processors();
     struct worker *workers = pool ? calloc(wanted, sizeof *workers) : NULL;
-    if (!workers) {
+    struct share *shares =
+        workers ? aligned_alloc(_Alignof(struct share), wanted * sizeof *shares) : NULL;
+    if (!shares) {
+        free(workers);
         free(pool);
         error_out_of_memory(error);
         return NULL;
     }
     pool->workers = workers;
+    pool->shares = shares;
     pool->threads = 1;
     pthread_mutex_init(&pool->mutex, NULL);
     pthread_cond_init(&pool->begin, NULL);
@@ -184,6 +256,7 @@ void pool_free(struct pool *pool)
     pthread_mutex_destroy(&pool->mutex);
     pthread_cond_destroy(&pool->begin);
     pthread_cond_destroy(&pool->end);
+    free(pool->shares);
     free(pool->workers);
     free(pool);
 }

@@ -4,10 +4,12 @@
  *     pool_run(pool, multiply, &context, items);   // returns when all are done
  *     pool_free(pool);
  *
- * Items are handed out one by one from a shared counter, so a thread whose core
- * is taken away by another process delays one item only. Which thread works an
- * item is left to chance: results must not depend on it. Waiting threads spin
- * for a few microseconds, then sleep. */
+ * Each thread begins with an equal share of consecutive items, which it works in their
+ * order: what an item reads lies behind what the thread read before. One that is done takes
+ * over the later half of what another has left, so a thread whose core is taken away by
+ * another process delays one item only. Which thread works an item is left to chance all the
+ * same: results must not depend on it. Waiting threads spin for a few microseconds, then
+ * sleep. */
 #ifndef TIDEMARK_BASE_POOL_H
 #define TIDEMARK_BASE_POOL_H
 
@@ -31,7 +33,8 @@ unsigned pool_threads(const struct pool *pool);
 void pool_set_cancel(struct pool *pool, const atomic_bool *cancel);
 
 /* Works all items, the calling thread taking part. False when the run was
- * cancelled: then some items may not have been worked. One run at a time. */
+ * cancelled: then some items may not have been worked. One run at a time, of fewer than 2^32
+ * items. */
 bool pool_run(struct pool *pool, pool_work *work, void *context, size_t items) WARN_UNUSED;
 
 #endif

@@ -55,6 +55,12 @@ struct conv {
     size_t tokens, channels, width;
 };
 
+/* Memory that will be read soon. */
+struct kernels_memory {
+    const void *at;
+    size_t bytes;
+};
+
 struct kernels {
     const char *name;  /* "reference", "avx512", ... */
     unsigned revision; /* raised when any function's bits change */
@@ -101,6 +107,12 @@ struct kernels {
     void (*decode_matmul)(float *y, size_t y_stride, const struct matrix *w, size_t first,
                           size_t count, const float *x, size_t x_stride, size_t rows, bool add,
                           float *scratch);
+
+    /* The same, and meanwhile `ahead` is fetched into the second-level cache, a few lines at a
+     * time, if there are lanes enough that memory has time for it. NULL where it never has. */
+    void (*decode_matmul_ahead)(float *y, size_t y_stride, const struct matrix *w, size_t first,
+                                size_t count, const float *x, size_t x_stride, size_t rows,
+                                bool add, struct kernels_memory ahead, float *scratch);
 
     /* y = x / sqrt(mean(x^2) + epsilon) * weight; weight NULL: 1. y may be x. */
     void (*rms_norm)(float *y, const float *x, const float *weight, float epsilon, size_t size);

@@ -5,6 +5,7 @@ enum {
     SCAN_ITEM = 384, /* channels of a lane that are worth handing out */
     CONV_ITEM = 4096,
     LARGE_SHARE = 2048, /* channels of a thread */
+    AHEAD = 256 << 10, /* bytes of states that a thread fetches: a part of its second-level cache */
 };
 
 /* Item number = lane x channel block. */
@@ -71,11 +72,55 @@ static bool over_time(struct forward *f, pool_work *work, size_t least, const st
            cpu_take(f, next, f->xc, f->inner, f->rows, NULL);
 }
 
+/* --- ssm_in ----------------------------------------------------------------------------- */
+
+/* Of each lane, half of the layer's states: the scan waits for memory where this product, of
+ * several lanes, hardly does. More of them was no gain. */
+static size_t ahead_bytes(const struct forward *f)
+{
+    return f->model->shape.states / 2 * f->model->shape.inner * sizeof(float);
+}
+
+/* The lanes' states are shared out over the items in the order in which the scan's items are
+ * shared out, so that most are fetched by the thread that scans them. What an item would fetch
+ * of a second lane is left. */
+static struct kernels_memory ahead_of(const struct forward *f, size_t item)
+{
+    const size_t items = cpu_divide_up(f->layer->in.outputs, f->outputs_per_item);
+    const size_t lane_bytes = ahead_bytes(f), all = f->rows * lane_bytes;
+    const size_t begin = item * all / items, lane = begin / lane_bytes, at = begin % lane_bytes;
+    const float *h = state_h(f->segments[lane].state, &f->model->shape, f->layer_index);
+    return (struct kernels_memory){(const char *)h + at,
+                                   cpu_smaller(cpu_divide_up(all, items), lane_bytes - at)};
+}
+
+static void in_item(void *context, size_t item, unsigned worker)
+{
+    struct forward *f = context;
+    const size_t first = item * f->outputs_per_item;
+    struct matrix part = f->layer->in;
+    part.data += first * part.row_bytes;
+    part.outputs = cpu_smaller(part.outputs - first, f->outputs_per_item);
+    f->kernels->decode_matmul_ahead(f->xz + first, f->wide, &part, 0, part.outputs, f->in,
+                                    f->in_stride, f->in_rows, false, ahead_of(f, item),
+                                    f->scratch + worker * f->scratch_floats);
+}
+
+/* Fetches the states that the scan takes up, where those of a layer fit the cache until then. */
+static bool multiply_in(struct forward *f)
+{
+    const struct matrix *in = &f->layer->in;
+    const size_t bytes = f->rows * ahead_bytes(f);
+    if (!f->kernels->decode_matmul_ahead || !bytes || bytes > AHEAD * pool_threads(f->pool))
+        return cpu_product(f, f->xz, f->wide, in, false);
+    f->outputs_per_item = cpu_item_outputs(f, in->outputs);
+    return pool_run(f->pool, in_item, f, cpu_divide_up(in->outputs, f->outputs_per_item));
+}
+
 bool cpu_decode_layer(struct forward *f)
 {
     const struct model_layer *layer = f->layer;
-    return cpu_norm(f, layer->norm, &layer->in, NULL, f->rows) &&
-           cpu_product(f, f->xz, f->wide, &layer->in, false) &&
+    return cpu_norm(f, layer->norm, &layer->in, NULL, f->rows) && multiply_in(f) &&
            over_time(f, conv_item, CONV_ITEM, &layer->x) &&
            cpu_product(f, f->dbc, f->mixer, &layer->x, false) && cpu_mixer_norms(f) &&
            cpu_take(f, &layer->dt, f->dbc, f->mixer, f->rows, NULL) &&

@@ -26,6 +26,9 @@ void amx_pack_row(float *packed, const struct matrix *w, const float *x, size_t 
 void amx_decode_matmul(float *y, size_t y_stride, const struct matrix *w, size_t first,
                        size_t count, const float *x, size_t x_stride, size_t rows, bool add,
                        float *scratch);
+void amx_decode_matmul_ahead(float *y, size_t y_stride, const struct matrix *w, size_t first,
+                             size_t count, const float *x, size_t x_stride, size_t rows, bool add,
+                             struct kernels_memory ahead, float *scratch);
 
 /* Columns [begin, end), begin a multiple of 256, of outputs [first, first + count) as tiles of
  * weights, `steps` of them for each 16 outputs. What is left of the last 16 outputs' tiles is

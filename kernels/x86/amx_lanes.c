@@ -10,6 +10,9 @@
  * waits until they have left the store buffer, much longer than it takes. So two groups are
  * multiplied when those after them have been unpacked.
  *
+ * The dot products of two stretches wait in the first-level cache, so that the sums of a slot
+ * stay in registers from one to the other.
+ *
  * Left to vectors are groups of 16 columns (Q6_K), which would take twice as many tile products
  * and longer in all; fewer lanes, which would pay for all eight places; and more, whose sums and
  * dot products do not fit the first-level cache beside the left tiles. */
@@ -25,11 +28,9 @@ enum {
     ROW_BYTES = 64,
     PART = ROWS, /* vectors of unpacked weights: two groups of 16 outputs */
     PARTS = VNNI_FOURS / PART,
-    BEHIND = 2,   /* parts that are unpacked before one is multiplied */
-    TOGETHER = 2, /* stretches: what they touch stays in the first-level cache */
+    BEHIND = 2, /* parts that are unpacked before one is multiplied */
 };
-_Static_assert((int)TOGETHER <= (int)STRETCHES && TOGETHER * PARTS * ROWS <= (int)MOST_DOTS,
-               "work memory");
+_Static_assert((int)PLACES == (int)SOME_LANES && 2 * (int)PARTS == (int)VNNI_BLOCKS, "work memory");
 
 /* A stretch of the lanes. */
 struct packed {
@@ -146,23 +147,80 @@ AVX512_INLINE void fetch_tile(const void *tile)
         _mm_prefetch((const char *)tile + row * ROW_BYTES, _MM_HINT_T0);
 }
 
+/* --- sums ------------------------------------------------------------------------- */
+
+/* A group's dot products in `count` stretches onto their sums, or onto zero when `fresh`. */
+AVX512_INLINE void add_group(enum blocks_type type, struct work *work, const struct packed *x,
+                             size_t count, size_t group, const bool fresh)
+{
+    __m512 *sums = work->sums + vnni_slot(type, group) * PLACES;
+    __m512 *lows = work->sums + vnni_minimum_slot(type, group) % VNNI_SLOTS * PLACES;
+    const __m512i *dots = work->dots + group * PLACES;
+    __m512 sum[PLACES], low[PLACES];
+#pragma GCC unroll 8
+    for (size_t lane = 0; lane < PLACES; lane++) {
+        sum[lane] = fresh ? _mm512_setzero_ps() : sums[lane];
+        low[lane] = fresh ? _mm512_setzero_ps() : lows[lane];
+    }
+    for (size_t i = 0; i < count; i++, x++, dots += PARTS * ROWS) {
+        const __m512 scale = work->scales[i][group];
+#pragma GCC unroll 8
+        for (size_t lane = 0; lane < PLACES; lane++) {
+            __m512 both = _mm512_mul_ps(scale, _mm512_set1_ps(x->factors[lane].scale[group]));
+            sum[lane] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dots[lane]), both, sum[lane]);
+            if (vnni_has_minimum(type))
+                low[lane] = _mm512_fmadd_ps(_mm512_set1_ps(x->factors[lane].sums[group]),
+                                            work->minima[i][group], low[lane]);
+        }
+    }
+#pragma GCC unroll 8
+    for (size_t lane = 0; lane < PLACES; lane++) {
+        sums[lane] = sum[lane];
+        if (vnni_has_minimum(type))
+            lows[lane] = low[lane];
+    }
+}
+
+AVX512_INLINE void add_stretches(enum blocks_type type, struct work *work, const struct packed *x,
+                                 size_t count, bool fresh)
+{
+    for (size_t group = 0; group < VNNI_BLOCKS; group++)
+        if (fresh)
+            add_group(type, work, x, count, group, true);
+        else
+            add_group(type, work, x, count, group, false);
+}
+
 /* --- outputs --------------------------------------------------------------------- */
+
+/* What the thread needs later, some lines for each part. */
+struct aside {
+    const char *at, *end;
+    size_t lines;
+};
+
+AVX512_INLINE void fetch_aside(struct aside *aside)
+{
+    for (size_t i = 0; i < aside->lines && aside->at < aside->end; i++, aside->at += ROW_BYTES)
+        _mm_prefetch(aside->at, _MM_HINT_T1);
+}
 
 /* Stretches [begin, begin + count) of 16 outputs' rows from `row` on; x: the first stretch's. */
 AVX512_INLINE void multiply_stretches(enum blocks_type type, struct work *work,
                                       const unsigned char *row, size_t row_bytes, size_t outputs,
-                                      size_t begin, size_t count, const struct packed *x)
+                                      size_t begin, size_t count, const struct packed *x,
+                                      struct aside *aside)
 {
-    const size_t lines = VNNI_OUTPUTS * vnni_stretch_bytes(type) / 64 / PARTS + 1;
     for (size_t i = 0; i < count; i++) {
         struct ragged ragged;
-        struct ahead ahead = after(type, row, row_bytes, begin + i);
+        const char *next = after(type, row, row_bytes, begin + i);
         const struct vnni_rows rows =
             stretch_rows(type, &ragged, row, row_bytes, outputs, begin + i);
         __m512i fifth[8];
 #pragma GCC unroll 4
         for (size_t part = 0; part < PARTS; part++) {
-            fetch(&ahead, lines);
+            fetch(&next, lines_of(type, PARTS));
+            fetch_aside(aside);
             fetch_tile(x[i].q[part]);
             vnni_part(type, work->weights + part * PART, &rows, part, true, fifth);
             if (part >= BEHIND || i > 0)
@@ -177,31 +235,44 @@ AVX512_INLINE void multiply_stretches(enum blocks_type type, struct work *work,
 
 AVX512_INLINE void all_outputs(enum blocks_type type, float *y, size_t y_stride,
                                const struct matrix *w, size_t first, size_t count,
-                               const struct packed *x, size_t lanes, bool add, struct work *work)
+                               const struct packed *x, size_t lanes, bool add,
+                               struct kernels_memory ahead, struct work *work)
 {
     const size_t stretches = (w->columns + VNNI_STRETCH - 1) / VNNI_STRETCH;
     if (vnni_group(type) != GROUP)
         return;
+    const size_t parts = (count + VNNI_OUTPUTS - 1) / VNNI_OUTPUTS * stretches * PARTS;
+    struct aside aside = {ahead.at, (const char *)ahead.at + ahead.bytes, 0};
+    aside.lines = parts ? (ahead.bytes / ROW_BYTES + parts - 1) / parts : 0;
     configure();
     for (size_t j = first; j < first + count; j += VNNI_OUTPUTS) {
         const size_t outputs = first + count - j < VNNI_OUTPUTS ? first + count - j : VNNI_OUTPUTS;
         const unsigned char *row = w->data + j * w->row_bytes;
-        for (size_t begin = 0; begin < stretches; begin += TOGETHER) {
-            const size_t some = stretches - begin < TOGETHER ? stretches - begin : TOGETHER;
-            multiply_stretches(type, work, row, w->row_bytes, outputs, begin, some, x + begin);
-            add_stretches(type, PLACES, work, (const void *)&x[begin], sizeof *x, some, begin == 0);
+        for (size_t begin = 0; begin < stretches; begin += STRETCHES) {
+            const size_t some = stretches - begin < STRETCHES ? stretches - begin : STRETCHES;
+            multiply_stretches(type, work, row, w->row_bytes, outputs, begin, some, x + begin,
+                               &aside);
+            add_stretches(type, work, x + begin, some, begin == 0);
         }
         put(type, y + j, y_stride, work, outputs, lanes, PLACES, add);
     }
     _tile_release();
 }
 
+static void by_tiles_of_bytes(float *y, size_t y_stride, const struct matrix *w, size_t first,
+                              size_t count, const void *x, size_t lanes, bool add,
+                              struct kernels_memory ahead, float *scratch)
+{
+    WITH_BLOCK_TYPE(w->type, all_outputs, y, y_stride, w, first, count, x, lanes, add, ahead,
+                    (void *)scratch);
+}
+
 static void decode_lanes(float *y, size_t y_stride, const struct matrix *w, size_t first,
                          size_t count, const void *x, size_t lanes, bool add, float *scratch)
 {
     if (by_tiles(w->type, lanes))
-        WITH_BLOCK_TYPE(w->type, all_outputs, y, y_stride, w, first, count, x, lanes, add,
-                        (void *)scratch);
+        by_tiles_of_bytes(y, y_stride, w, first, count, x, lanes, add, (struct kernels_memory){0},
+                          scratch);
     else
         vnni_decode_lanes(y, y_stride, w, first, count, x, lanes, add, scratch);
 }
@@ -211,4 +282,14 @@ void amx_decode_matmul(float *y, size_t y_stride, const struct matrix *w, size_t
                        float *scratch)
 {
     vnni_decode(decode_lanes, y, y_stride, w, first, count, x, x_stride, rows, add, scratch);
+}
+
+void amx_decode_matmul_ahead(float *y, size_t y_stride, const struct matrix *w, size_t first,
+                             size_t count, const float *x, size_t x_stride, size_t rows, bool add,
+                             struct kernels_memory ahead, float *scratch)
+{
+    if (vnni_rounds_to_bytes(w) && by_tiles(w->type, rows))
+        by_tiles_of_bytes(y, y_stride, w, first, count, x, rows, add, ahead, scratch);
+    else
+        amx_decode_matmul(y, y_stride, w, first, count, x, x_stride, rows, add, scratch);
 }

@@ -14,6 +14,7 @@ const struct kernels levels_amx = {
     .pack_row = amx_pack_row,
     .prefill_matmul = amx_prefill_matmul,
     .decode_matmul = amx_decode_matmul,
+    .decode_matmul_ahead = amx_decode_matmul_ahead,
     .rms_norm = avx512_rms_norm,
     .conv_silu = avx512_conv_silu,
     .scan = avx512_scan,

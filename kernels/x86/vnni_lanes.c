@@ -1,7 +1,9 @@
 /* vnni_lanes.c: the product for one generated token in each of several lanes (vnni_lanes.h).
  *
  * One instruction multiplies four columns of all 16 outputs with four of a lane, and a group's
- * dot products add up where they stand, nothing to be brought together. */
+ * dot products add up where they stand, nothing to be brought together. They go to their sums
+ * from the registers: sums, which lie in the first-level cache, take less of it and of what is
+ * loaded and stored than dot products that wait there. */
 #include "kernels/x86/vnni_lanes.h"
 
 /* Lanes are multiplied 4, 8 or 16 at a time; absent ones are zero. */
@@ -62,62 +64,78 @@ void vnni_pack_lane(void *packed, enum blocks_type type, const float *x, size_t 
 
 /* --- dot products ---------------------------------------------------------------- */
 
-AVX512_INLINE __m512i broadcast4(const int8_t *bytes)
+/* Four columns' products onto `sum`. By hand: compilers broadcast the lane's four bytes by an
+ * instruction of its own. */
+AVX512_INLINE __m512i add_four(__m512i sum, __m512i weights, const int8_t *x)
 {
-    int four;
-    memcpy(&four, bytes, sizeof four);
-    return _mm512_set1_epi32(four);
+    __asm__("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(sum) : "v"(weights), "m"(*(const int8_t(*)[4])x));
+    return sum;
 }
 
-/* All groups' dot products of one stretch with L lanes. */
-AVX512_INLINE void multiply(enum blocks_type type, const size_t L, __m512i *dots,
-                            const __m512i *weights, const unsigned char *stretch,
-                            struct ahead *ahead)
+/* A group of L lanes, onto their sums, or onto zero when `fresh`. */
+AVX512_INLINE void multiply_group(enum blocks_type type, const size_t L, __m512 *sums, __m512 *lows,
+                                  const struct work *work, const struct lane *x,
+                                  const struct factors *factors, size_t group, const bool fresh)
 {
-    const size_t columns = vnni_group(type), groups = groups_of(type);
-    const size_t lines = (VNNI_OUTPUTS * vnni_stretch_bytes(type) / 64 + groups) / groups;
-    const struct lane *x = lanes_of(stretch, L);
-    const int8_t *q = x->q;
-    for (size_t group = 0; group < groups; group++, dots += L, q += columns) {
-        __m512i sum[MOST_LANES];
-        fetch(ahead, lines);
-#pragma GCC unroll 16
-        for (size_t lane = 0; lane < L; lane++)
-            sum[lane] = vnni_offset(type) ? _mm512_set1_epi32(x[lane].start[group])
-                                          : _mm512_setzero_si512();
+    const size_t columns = vnni_group(type), block = columns == 32 ? group : group / 2;
+    const __m512i *weights = work->weights + group * (columns / 4);
+    const int8_t *q = x->q + group * columns;
+    const __m512 scale = work->scales[0][group], zero = _mm512_setzero_ps();
+    __m512i dots[SOME_LANES];
 #pragma GCC unroll 8
-        for (size_t i = 0; i < columns / 4; i++, weights++)
-#pragma GCC unroll 16
-            for (size_t lane = 0; lane < L; lane++)
-                sum[lane] = _mm512_dpbusd_epi32(sum[lane], *weights,
-                                                broadcast4(q + lane * sizeof *x + 4 * i));
-#pragma GCC unroll 16
+    for (size_t lane = 0; lane < L; lane++)
+        dots[lane] =
+            vnni_offset(type) ? _mm512_set1_epi32(x[lane].start[group]) : _mm512_setzero_si512();
+#pragma GCC unroll 8
+    for (size_t i = 0; i < columns / 4; i++)
+#pragma GCC unroll 8
         for (size_t lane = 0; lane < L; lane++)
-            dots[lane] = sum[lane];
+            dots[lane] = add_four(dots[lane], weights[i], q + lane * sizeof *x + 4 * i);
+#pragma GCC unroll 8
+    for (size_t lane = 0; lane < L; lane++) {
+        __m512 both = _mm512_mul_ps(scale, _mm512_set1_ps(factors[lane].scale[block]));
+        sums[lane] =
+            _mm512_fmadd_ps(_mm512_cvtepi32_ps(dots[lane]), both, fresh ? zero : sums[lane]);
+        if (vnni_has_minimum(type))
+            lows[lane] = _mm512_fmadd_ps(_mm512_set1_ps(factors[lane].sums[block]),
+                                         work->minima[0][block], fresh ? zero : lows[lane]);
+    }
+}
+
+/* A stretch of L lanes. next: fetched meanwhile. */
+AVX512_INLINE void multiply(enum blocks_type type, const size_t L, struct work *work,
+                            const unsigned char *stretch, const char *next, const bool fresh)
+{
+    const size_t some = L < SOME_LANES ? L : SOME_LANES;
+#pragma GCC unroll 1
+    for (size_t group = 0; group < groups_of(type); group++) {
+        const size_t slot = vnni_slot(type, group);
+        const size_t low = vnni_minimum_slot(type, group) % VNNI_SLOTS;
+        fetch(&next, lines_of(type, groups_of(type)));
+#pragma GCC unroll 2
+        for (size_t first = 0; first < L; first += some)
+            multiply_group(type, some, work->sums + slot * L + first, work->sums + low * L + first,
+                           work, lanes_of(stretch, L) + first,
+                           (const struct factors *)(const void *)stretch + first, group, fresh);
     }
 }
 
 /* --- outputs --------------------------------------------------------------------- */
 
-/* Stretch number i of the outputs from `row` on, into work's place `at`. */
-AVX512_INLINE void one_stretch(enum blocks_type type, const size_t L, struct work *work, size_t at,
+/* Stretch number i of the outputs from `row` on; x: the first stretch's lanes. */
+AVX512_INLINE void one_stretch(enum blocks_type type, const size_t L, struct work *work,
                                const unsigned char *row, size_t row_bytes, size_t outputs, size_t i,
                                const unsigned char *x)
 {
     struct ragged ragged;
-    struct ahead ahead = after(type, row, row_bytes, i);
+    const char *next = after(type, row, row_bytes, i);
     const struct vnni_rows rows = stretch_rows(type, &ragged, row, row_bytes, outputs, i);
     vnni_columns(type, work->weights, &rows);
-    vnni_scale_columns(type, work->scales[at], work->minima[at], &rows);
-    multiply(type, L, work->dots + at * groups_of(type) * L, work->weights, x + i * bytes_of(L),
-             &ahead);
-}
-
-/* Stretches that are multiplied before their dot products are added up. */
-AVX512_INLINE size_t most_stretches(enum blocks_type type, const size_t L)
-{
-    const size_t fit = MOST_DOTS / (groups_of(type) * L);
-    return fit < STRETCHES ? fit : STRETCHES;
+    vnni_scale_columns(type, work->scales[0], work->minima[0], &rows);
+    if (i == 0)
+        multiply(type, L, work, x, next, true);
+    else
+        multiply(type, L, work, x + i * bytes_of(L), next, false);
 }
 
 AVX512_INLINE void outputs_of(enum blocks_type type, const size_t L, float *y, size_t y_stride,
@@ -125,17 +143,11 @@ AVX512_INLINE void outputs_of(enum blocks_type type, const size_t L, float *y, s
                               const unsigned char *x, size_t lanes, bool add, struct work *work)
 {
     const size_t stretches = (w->columns + VNNI_STRETCH - 1) / VNNI_STRETCH;
-    const size_t most = most_stretches(type, L);
     for (size_t j = first; j < first + count; j += VNNI_OUTPUTS) {
         const size_t outputs = first + count - j < VNNI_OUTPUTS ? first + count - j : VNNI_OUTPUTS;
         const unsigned char *row = w->data + j * w->row_bytes;
-        for (size_t begin = 0; begin < stretches; begin += most) {
-            const size_t end = stretches - begin < most ? stretches : begin + most;
-            for (size_t i = begin; i < end; i++)
-                one_stretch(type, L, work, i - begin, row, w->row_bytes, outputs, i, x);
-            add_stretches(type, L, work, x + begin * bytes_of(L), bytes_of(L), end - begin,
-                          begin == 0);
-        }
+        for (size_t i = 0; i < stretches; i++)
+            one_stretch(type, L, work, row, w->row_bytes, outputs, i, x);
         put(type, y + j, y_stride, work, outputs, lanes, L, add);
     }
 }

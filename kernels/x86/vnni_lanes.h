@@ -1,16 +1,14 @@
-/* vnni_lanes.h: what the products of several lanes share (vnni_lanes.c, amx_lanes.c): the way
- * from dot products to sums, and what it needs. Private to the levels with VNNI.
+/* vnni_lanes.h: what the products of several lanes share (vnni_lanes.c, amx_lanes.c).
+ * Private to the levels with VNNI.
  *
  * 16 outputs at a time lie in the lanes of a vector, unpacked and transposed once for all
- * lanes (vnni_columns.h). A few stretches of 256 columns at a time:
+ * lanes (vnni_columns.h). For each stretch of 256 columns and each group of them:
  *
- *     for each stretch:  dots[group][lane] = weights[group] . x[lane][group]
- *     for each group:    for each stretch:
- *         slot[lane] += float(dots[group][lane]) * scale[output] * scale[lane]
+ *     dots[lane] = weights[group] . x[lane][group]
+ *     slot[lane] += float(dots[lane]) * scale[output] * scale[lane]
  *
- * so that the slots stay in registers from stretch to stretch. The integers are exact in any
- * order. They become floats and are added slot by slot with the operations and in the order
- * of vnni_decode.c: a lane has the bits it has alone.
+ * The integers are exact in any order. They become floats and are added slot by slot with the
+ * operations and in the order of vnni_decode.c: a lane has the bits it has alone.
  *
  * The functions are inlined with a constant type and number of lanes. */
 #ifndef TIDEMARK_KERNELS_X86_VNNI_LANES_H
@@ -22,9 +20,8 @@
 
 enum {
     MOST_LANES = KERNELS_PACK_ROWS,
-    SOME_LANES = 8, /* whose sums fit the registers */
-    STRETCHES = 4,  /* at a time, or fewer so that there are no more than ... */
-    MOST_DOTS = 256 /* vectors of dot products */
+    SOME_LANES = 8, /* whose dot products fit the registers */
+    STRETCHES = 2,  /* whose dot products may wait in memory */
 };
 
 /* What a lane's sums need of a stretch. */
@@ -35,9 +32,9 @@ struct factors {
 
 struct work {
     __m512i weights[VNNI_FOURS];
-    __m512 scales[STRETCHES][2 * VNNI_BLOCKS]; /* of each group */
-    __m512i dots[MOST_DOTS];                   /* [stretch][group][lane] */
-    __m512 sums[VNNI_SLOTS * MOST_LANES];      /* [slot][lane] */
+    __m512 scales[STRETCHES][2 * VNNI_BLOCKS];          /* of each group */
+    __m512i dots[STRETCHES * VNNI_BLOCKS * SOME_LANES]; /* [stretch][group][lane] */
+    __m512 sums[VNNI_SLOTS * MOST_LANES];               /* [slot][lane] */
     __m512 minima[STRETCHES][VNNI_BLOCKS];
 };
 _Static_assert(sizeof(struct work) <= LEVELS_LANES_FLOATS * sizeof(float),
@@ -66,16 +63,20 @@ static inline void put_factors(struct factors *factors, enum blocks_type type,
 
 /* --- weights --------------------------------------------------------------------- */
 
-/* Bytes that will be read next, fetched a few lines at a time: many at once would hold up
+/* `lines` cache lines of what will be read next, a few at a time: many at once would hold up
  * what is read now. Beyond the matrix this is harmless. */
-struct ahead {
-    const char *at, *end;
-};
-
-AVX512_INLINE void fetch(struct ahead *ahead, size_t lines)
+AVX512_INLINE void fetch(const char **at, const size_t lines)
 {
-    for (size_t i = 0; i < lines && ahead->at < ahead->end; i++, ahead->at += 64)
-        _mm_prefetch(ahead->at, _MM_HINT_T1);
+#pragma GCC unroll 16
+    for (size_t i = 0; i < lines; i++)
+        _mm_prefetch(*at + 64 * i, _MM_HINT_T1);
+    *at += 64 * lines;
+}
+
+/* Lines of a stretch of 16 outputs for each of `parts`. */
+AVX512_INLINE size_t lines_of(enum blocks_type type, size_t parts)
+{
+    return (VNNI_OUTPUTS * vnni_stretch_bytes(type) / 64 + parts - 1) / parts;
 }
 
 /* 16 rows' blocks of a stretch, of which not all exist: the others are zero. */
@@ -104,66 +105,14 @@ AVX512_INLINE struct vnni_rows stretch_rows(enum blocks_type type, struct ragged
     return rows;
 }
 
-/* What comes after these 16 outputs, as much of it as a stretch has. */
-AVX512_INLINE struct ahead after(enum blocks_type type, const unsigned char *row, size_t row_bytes,
-                                 size_t i)
+/* What comes after these 16 outputs, at stretch number i. */
+AVX512_INLINE const char *after(enum blocks_type type, const unsigned char *row, size_t row_bytes,
+                                size_t i)
 {
-    const size_t bytes = vnni_stretch_bytes(type);
-    const char *next = (const char *)row + VNNI_OUTPUTS * (row_bytes + i * bytes);
-    return (struct ahead){next, next + VNNI_OUTPUTS * bytes};
+    return (const char *)row + VNNI_OUTPUTS * (row_bytes + i * vnni_stretch_bytes(type));
 }
 
 /* --- sums ------------------------------------------------------------------------ */
-
-/* A group's dot products in `count` stretches with L lanes from `first` on, of `all`, onto
- * their sums, or onto zero when `fresh`. The lanes' factors of a stretch lie `apart` bytes
- * after those of the one before. */
-AVX512_INLINE void add_group(enum blocks_type type, const size_t L, const size_t all,
-                             struct work *work, const unsigned char *x, const size_t apart,
-                             size_t count, size_t group, size_t first, const bool fresh)
-{
-    const size_t groups = groups_of(type), block = groups == VNNI_BLOCKS ? group : group / 2;
-    __m512 *sums = work->sums + vnni_slot(type, group) * all + first;
-    __m512 *lows = work->sums + vnni_minimum_slot(type, group) % VNNI_SLOTS * all + first;
-    const __m512i *dots = work->dots + group * all + first;
-    __m512 sum[SOME_LANES], low[SOME_LANES];
-#pragma GCC unroll 8
-    for (size_t lane = 0; lane < L; lane++) {
-        sum[lane] = fresh ? _mm512_setzero_ps() : sums[lane];
-        low[lane] = fresh ? _mm512_setzero_ps() : lows[lane];
-    }
-    for (size_t i = 0; i < count; i++, x += apart, dots += groups * all) {
-        const struct factors *lanes = (const struct factors *)x + first;
-        const __m512 scale = work->scales[i][group];
-#pragma GCC unroll 8
-        for (size_t lane = 0; lane < L; lane++) {
-            __m512 both = _mm512_mul_ps(scale, _mm512_set1_ps(lanes[lane].scale[block]));
-            sum[lane] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dots[lane]), both, sum[lane]);
-            if (vnni_has_minimum(type))
-                low[lane] = _mm512_fmadd_ps(_mm512_set1_ps(lanes[lane].sums[block]),
-                                            work->minima[i][block], low[lane]);
-        }
-    }
-#pragma GCC unroll 8
-    for (size_t lane = 0; lane < L; lane++) {
-        sums[lane] = sum[lane];
-        if (vnni_has_minimum(type))
-            lows[lane] = low[lane];
-    }
-}
-
-AVX512_INLINE void add_stretches(enum blocks_type type, const size_t L, struct work *work,
-                                 const unsigned char *x, const size_t apart, size_t count,
-                                 bool fresh)
-{
-    const size_t some = L < SOME_LANES ? L : SOME_LANES;
-    for (size_t group = 0; group < groups_of(type); group++)
-        for (size_t first = 0; first < L; first += some)
-            if (fresh)
-                add_group(type, some, L, work, x, apart, count, group, first, true);
-            else
-                add_group(type, some, L, work, x, apart, count, group, first, false);
-}
 
 /* The slots that are sums; the others are zero. */
 AVX512_INLINE __mmask16 used_slots(enum blocks_type type)

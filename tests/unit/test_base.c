@@ -579,6 +579,68 @@ static void pool_helpers_wake_from_sleep(void **state)
     pool_free(pool);
 }
 
+/* What order two threads worked the items in. */
+struct order {
+    size_t items[2][ITEMS], count[2];
+};
+
+static void note_order(void *context, size_t item, unsigned worker)
+{
+    struct order *order = context;
+    order->items[worker][order->count[worker]++] = item;
+}
+
+/* A thread works consecutive items. Where it takes over what another has left, at most half as
+ * many are left to take over next time. */
+static void pool_hands_out_consecutive_items(void **state)
+{
+    (void)state;
+    static struct order order;
+    struct error error = {0};
+    struct pool *pool = pool_new(2, &error);
+    assert_non_null(pool);
+    for (int run = 0; run < 500; run++) {
+        memset(&order, 0, sizeof order);
+        assert_true(pool_run(pool, note_order, &order, ITEMS));
+        assert_int_equal(order.count[0] + order.count[1], ITEMS);
+        size_t breaks = 0;
+        for (size_t worker = 0; worker < 2; worker++)
+            for (size_t i = 1; i < order.count[worker]; i++)
+                breaks += order.items[worker][i] != order.items[worker][i - 1] + 1;
+        if (breaks > 10) /* 2^9 is more than a share */
+            fail_msg("run %d: %zu breaks", run, breaks);
+    }
+    pool_free(pool);
+}
+
+/* The first item of the run lasts until all others are done. */
+static void hold_up(void *context, size_t item, unsigned worker)
+{
+    struct tally *tally = context;
+    (void)worker;
+    for (int i = 0; item == 0 && i < 20000 && atomic_load(&tally->done) < ITEMS - 1; i++)
+        usleep(1000);
+    if (item == 0)
+        atomic_store(&tally->late, ITEMS - 1 - atomic_load(&tally->done));
+    atomic_fetch_add(&tally->done, 1);
+}
+
+static void pool_leaves_a_held_up_thread_one_item(void **state)
+{
+    (void)state;
+    static struct tally tally;
+    for (unsigned threads = 2; threads <= 5; threads++) {
+        struct error error = {0};
+        struct pool *pool = pool_new(threads, &error);
+        assert_non_null(pool);
+        begin_tally(&tally, threads);
+        assert_true(pool_run(pool, hold_up, &tally, ITEMS));
+        assert_int_equal(atomic_load(&tally.done), ITEMS);
+        assert_int_equal(atomic_load(&tally.late), 0);
+        pool_free(pool);
+    }
+}
+
 static void pool_begins_and_ends_idle(void **state)
 {
     (void)state;
@@ -616,6 +678,8 @@ int main(void)
         cmocka_unit_test(pool_results_are_seen_when_it_returns),
         cmocka_unit_test(pool_stops_when_cancelled),
         cmocka_unit_test(pool_helpers_wake_from_sleep),
+        cmocka_unit_test(pool_hands_out_consecutive_items),
+        cmocka_unit_test(pool_leaves_a_held_up_thread_one_item),
         cmocka_unit_test(pool_begins_and_ends_idle),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
