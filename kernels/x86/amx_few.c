@@ -49,21 +49,12 @@ AMX_INLINE void take_step(struct steps *s)
 }
 
 /* What is decoded: columns [begin, end) of up to 16 outputs. What is fetched meanwhile lies
- * `ahead` bytes on; or, of Q4_K, from `*later` on, line by line, as the processor's own
- * prefetchers like it. Beyond the matrix this is harmless. */
+ * `ahead` bytes on; beyond the matrix this is harmless. */
 struct piece {
     const struct matrix *w;
     size_t first, count, begin, end, ahead;
-    const char **later;
     size_t rows_a_step;
 };
-
-/* Lines of two rows' stretch, or a little more. */
-AMX_INLINE void fetch_later(const char **later)
-{
-    for (int i = 0; i < 5; i++, *later += AMX_ROW_BYTES)
-        _mm_prefetch(*later, _MM_HINT_T1);
-}
 
 static void decode_q4_k(uint16_t *tiles, const struct piece *p, struct steps *steps)
 {
@@ -73,7 +64,8 @@ static void decode_q4_k(uint16_t *tiles, const struct piece *p, struct steps *st
     struct amx_q4_k_scales scales;
     amx_q4_k_scales(&scales, &rows);
     for (size_t o = 0; o < SIDE; o += 2) {
-        fetch_later(p->later);
+        amx_q4_k_fetch(&rows, o, p->ahead);
+        amx_q4_k_fetch(&rows, o + 1, p->ahead);
         amx_q4_k_two_rows(tiles, &rows, o, &scales);
         if ((o + 2) % p->rows_a_step == 0)
             take_step(steps);
@@ -94,10 +86,9 @@ static void decode(uint16_t *tiles, const struct piece *p, struct steps *steps)
     }
 }
 
-/* 32 outputs, or what there is of them, and where in the next 32 fetching has come to. */
+/* 32 outputs, or what there is of them. */
 struct group {
     size_t first, outputs;
-    const char *later;
 };
 
 /* Bytes from a stretch to the one that is fetched while it is decoded: of the same rows, or
@@ -112,7 +103,7 @@ static size_t bytes_ahead(const struct matrix *w, size_t k)
 }
 
 /* Decodes columns [k, end) of the group's outputs, with the steps of the stretch before. */
-static void decode_stretch(uint16_t *tiles, const struct matrix *w, struct group *g, size_t k,
+static void decode_stretch(uint16_t *tiles, const struct matrix *w, const struct group *g, size_t k,
                            size_t end, struct steps *steps)
 {
     const bool two_outputs = g->outputs > SIDE;
@@ -122,7 +113,6 @@ static void decode_stretch(uint16_t *tiles, const struct matrix *w, struct group
                           .begin = k,
                           .end = end,
                           .ahead = bytes_ahead(w, k),
-                          .later = &g->later,
                           .rows_a_step = two_outputs ? 4 : 2};
     decode(tiles, &piece, steps);
     if (two_outputs) {
@@ -179,7 +169,6 @@ void amx_few_rows(float *y, size_t y_stride, const struct matrix *w, size_t firs
     for (size_t j = first; j < first + count; j += 2 * SIDE, before = group) {
         group.first = j;
         group.outputs = first + count - j < 2 * SIDE ? first + count - j : 2 * SIDE;
-        group.later = (const char *)w->data + (j + group.outputs) * w->row_bytes;
         for (size_t k = 0; k < w->columns; k += BF16_STRETCH) {
             const size_t end = w->columns - k < BF16_STRETCH ? w->columns : k + BF16_STRETCH;
             decode_stretch(tiles, w, &group, k, end, &steps);

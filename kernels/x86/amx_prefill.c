@@ -2,13 +2,15 @@
  *
  * Two tiles of weights and two of activations make four tiles of sums (amx_tiles.h); each step
  * of 32 columns is four loads and four products. A load of 16 lines from the second-level cache
- * takes as long as a product. A panel of weights is decoded once for all rows of the pass and
- * stays in the second-level cache; its tiles are loaded with the hint that keeps the first for
- * the activations, which all outputs of the panel share. Sums are kept in packed tiles of 1 KiB,
- * in the order in which they are wanted, and go to y after the last panel, when the sums after
- * them have been made: what a tile has just stored is slow to come back. Meanwhile the next 32
- * rows of activations are fetched into the second-level cache, and the next four tiles of sums
- * into the first. A sum runs over the columns in order, whatever rows and outputs are beside it. */
+ * takes as long as a product. A panel of weights is decoded once for LEVELS_BF16_ROWS rows, whose
+ * sums stay in the second-level cache with it; its tiles are loaded with the hint that keeps the
+ * first for the activations, which all outputs of the panel share. Sums are kept in packed tiles
+ * of 1 KiB, in the order in which they are wanted, and go to y after the last panel, when the sums
+ * after them have been made: what a tile has just stored is slow to come back. A y too large to be
+ * found in a cache later is written past them: its lines would come from memory first. Meanwhile
+ * the next 32 rows of activations are fetched into the second-level cache, and the next four tiles
+ * of sums into the first. A sum runs over the columns in order, whatever rows and outputs are
+ * beside it. */
 #include "kernels/x86/amx.h"
 #include "kernels/x86/amx_tiles.h"
 #include "kernels/x86/bf16.h"
@@ -17,10 +19,6 @@ enum {
     SIDE = AMX_SIDE,
     ROW_BYTES = AMX_ROW_BYTES,
     SUMS_LINES = AMX_FOUR_SUMS * sizeof(float) / ROW_BYTES,
-    PANEL_STEPS = BF16_COLUMNS / BF16_TILE_COLUMNS,
-    BLOCK_ROWS = KERNELS_PASS_ROWS,
-    LATE = 64,           /* products, of the last of a panel, meanwhile the next one is fetched */
-    MOST_BYTES = 576,    /* of a row of a panel that is fetched: the others are large */
     FAR_BYTES = 1 << 24, /* y, from which on it goes past the caches */
 };
 
@@ -37,17 +35,7 @@ struct factors {
     const char *next_sums;
     const char *next_y;      /* rows of two lines; or NULL */
     size_t y_stride, y_rows; /* bytes, and how many */
-    const char *next_w;      /* rows of the next panel as the file has them, w_bytes of each */
-    size_t w_stride, w_rows, w_bytes;
 };
-
-/* Of w_rows what falls to the step, if there are PANEL_STEPS. */
-AMX_INLINE void fetch_weights(const struct factors *f, size_t step)
-{
-    for (size_t r = step * f->w_rows / PANEL_STEPS; r < (step + 1) * f->w_rows / PANEL_STEPS; r++)
-        for (size_t i = 0; i < f->w_bytes + ROW_BYTES - 1; i += ROW_BYTES)
-            _mm_prefetch(f->next_w + r * f->w_stride + i, _MM_HINT_T1);
-}
 
 AMX_INLINE void fetch_next(const struct factors *f, size_t step)
 {
@@ -65,7 +53,6 @@ AMX_INLINE void fetch_next(const struct factors *f, size_t step)
             __builtin_prefetch(f->next_y + r * f->y_stride + ROW_BYTES, 1);
         }
     }
-    fetch_weights(f, step);
 }
 
 /* R x N tiles of sums, each 1 or 2. The tiles' numbers must be constants. */
@@ -119,8 +106,6 @@ struct pass {
     const uint16_t *x, *panel; /* the first row's tiles */
     const uint16_t *later_x;   /* the next panel's */
     size_t x_apart, steps;     /* to the next 16 rows; in a row of tiles */
-    const char *next_w;        /* the next panel's rows as the file has them */
-    size_t w_stride, w_bytes;  /* of each, or 0 */
 };
 
 /* 32 rows and the panel's outputs 32 corner to 32 corner + 31, or what there is of them. */
@@ -176,21 +161,6 @@ static size_t products_of(const struct pass *p)
     return (p->rows + 2 * SIDE - 1) / (2 * SIDE) * corners_of(p);
 }
 
-/* The last products fetch the next panel: what is fetched earlier is gone when it is wanted. */
-static void share_weights(struct factors *f, const struct pass *p, struct place at)
-{
-    const size_t products = products_of(p), late = smaller(products, LATE);
-    const size_t number = at.row / (2 * SIDE) * corners_of(p) + at.corner, early = products - late;
-    const size_t each = (p->outputs + late - 1) / late;
-    if (p->w_bytes == 0 || number < early || (number - early) * each >= p->outputs)
-        return;
-    const size_t first = (number - early) * each;
-    f->next_w = p->next_w + first * p->w_stride;
-    f->w_rows = smaller(each, p->outputs - first);
-    f->w_stride = p->w_stride;
-    f->w_bytes = p->w_bytes;
-}
-
 static struct factors factors_at(const struct pass *p, struct place at)
 {
     const size_t corners = corners_of(p), lines = (SIDE + corners - 1) / corners;
@@ -199,7 +169,7 @@ static struct factors factors_at(const struct pass *p, struct place at)
     const uint16_t *next_x = last_rows ? p->later_x : x + 2 * p->x_apart;
     const uint16_t *w = p->panel + at.corner * 2 * p->steps * BF16_TILE;
     const struct place next = after(p, at);
-    struct factors f = {
+    return (struct factors){
         .w = {w, w + p->steps * BF16_TILE},
         .x = {x, x + p->x_apart},
         .steps = p->steps,
@@ -213,8 +183,6 @@ static struct factors factors_at(const struct pass *p, struct place at)
         .y_stride = p->y_stride * sizeof *p->y,
         .y_rows = rows_at(p, at),
     };
-    share_weights(&f, p, at);
-    return f;
 }
 
 static void give(const struct pass *p, struct place at)
@@ -244,21 +212,6 @@ static void take_up(const struct pass *p)
                           rows_at(p, at));
 }
 
-/* After columns [k, end): the next ones, or the first ones of the next outputs. */
-static void look_ahead(struct pass *p, const struct matrix *w, size_t first, const uint16_t *x,
-                       size_t k, size_t end)
-{
-    const size_t begin = end < w->columns ? end : 0;
-    const size_t columns = smaller(w->columns - begin, BF16_COLUMNS);
-    const unsigned char *rows = w->data + (first + (begin > k ? 0 : p->outputs)) * w->row_bytes;
-    p->later_x = x + bf16_steps(begin) * BF16_TILE;
-    p->next_w = (const char *)rows + w->row_bytes * begin / w->columns;
-    p->w_stride = w->row_bytes;
-    p->w_bytes = w->row_bytes * columns / w->columns;
-    if (p->w_bytes > MOST_BYTES)
-        p->w_bytes = 0;
-}
-
 /* Up to BF16_OUTPUTS outputs from `first` on. */
 static void multiply(struct pass *p, const struct matrix *w, size_t first, const uint16_t *x,
                      bool add, uint16_t *panel, struct amx_shape *shape)
@@ -272,7 +225,7 @@ static void multiply(struct pass *p, const struct matrix *w, size_t first, const
         p->x = x + bf16_steps(k) * BF16_TILE;
         p->resume = add || k > 0;
         p->last = k + columns == w->columns;
-        look_ahead(p, w, first, x, k, k + columns);
+        p->later_x = p->last ? x : x + bf16_steps(k + columns) * BF16_TILE;
         amx_panel(panel, p->steps, w, first, p->outputs, k, k + columns);
         with_panel(p, shape);
     }
@@ -295,11 +248,11 @@ void amx_prefill_matmul(float *y, size_t y_stride, const struct matrix *w, size_
                         .sums = scratch,
                         .x_apart = bf16_apart(w->columns),
                         .away = !add && rows * y_stride * sizeof *y >= FAR_BYTES};
-    uint16_t *panel = (void *)(scratch + LEVELS_BF16_OUTPUTS * KERNELS_PASS_ROWS);
+    uint16_t *panel = (void *)(scratch + LEVELS_BF16_OUTPUTS * LEVELS_BF16_ROWS);
     for (size_t j = first; j < first + count; j += BF16_OUTPUTS)
-        for (size_t r = 0; r < rows; r += BLOCK_ROWS) {
+        for (size_t r = 0; r < rows; r += LEVELS_BF16_ROWS) {
             pass.y = y + r * y_stride + j;
-            pass.rows = smaller(rows - r, BLOCK_ROWS);
+            pass.rows = smaller(rows - r, LEVELS_BF16_ROWS);
             pass.outputs = smaller(first + count - j, BF16_OUTPUTS);
             multiply(&pass, w, j, packed + r / SIDE * pass.x_apart, add, panel, &shape);
         }
