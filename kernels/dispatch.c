@@ -104,12 +104,13 @@ size_t kernels_scratch_floats(size_t columns)
 {
     /* Eight rows of activations laid out anew, which is more than two decoded rows; a
      * float panel of LEVELS_PANEL_OUTPUTS outputs and the rows that are being transposed
-     * into it; a bf16 panel, such rows and the sums of a pass; or what lanes need. */
+     * into it; a bf16 panel, such rows and the sums of as many rows as are kept; or what
+     * lanes need. */
     const size_t sizes[] = {
         8 * columns,
         (size_t)LEVELS_PANEL_OUTPUTS * LEVELS_PANEL_COLUMNS + 16 * 256,
         ((size_t)LEVELS_BF16_OUTPUTS * LEVELS_BF16_COLUMNS + 16 * 256) / 2 +
-            (size_t)LEVELS_BF16_OUTPUTS * KERNELS_PASS_ROWS,
+            (size_t)LEVELS_BF16_OUTPUTS * LEVELS_BF16_ROWS,
         LEVELS_LANES_FLOATS,
     };
     size_t most = 0;

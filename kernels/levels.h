@@ -9,9 +9,10 @@
 #define LEVELS_PANEL_OUTPUTS 32
 #define LEVELS_PANEL_COLUMNS 1024
 
-/* The same of a bf16 panel, decoded for all rows of a pass. */
+/* The same of a bf16 panel, and the rows whose sums are kept at once. */
 #define LEVELS_BF16_OUTPUTS 256
 #define LEVELS_BF16_COLUMNS 512
+#define LEVELS_BF16_ROWS 512
 
 /* Work memory of a decode product of several lanes. */
 #define LEVELS_LANES_FLOATS 11264

@@ -63,9 +63,11 @@ static void decode_q4_k(uint16_t *tiles, const struct piece *p, struct steps *st
     const struct vnni_rows rows = {w->data + p->first * w->row_bytes + stretch, w->row_bytes};
     struct amx_q4_k_scales scales;
     amx_q4_k_scales(&scales, &rows);
-    for (size_t o = 0; o < SIDE; o++) {
-        amx_q4_k_row(tiles, &rows, o, &scales, p->ahead);
-        if ((o + 1) % p->rows_a_step == 0)
+    for (size_t o = 0; o < SIDE; o += 2) {
+        amx_q4_k_fetch(&rows, o, p->ahead);
+        amx_q4_k_fetch(&rows, o + 1, p->ahead);
+        amx_q4_k_two_rows(tiles, &rows, o, &scales);
+        if ((o + 2) % p->rows_a_step == 0)
             take_step(steps);
     }
 }
@@ -153,7 +155,7 @@ static void end_sums(const struct target *t, const struct group *g)
     _Alignas(AMX_ROW_BYTES) float sums[AMX_FOUR_SUMS];
     amx_store_sums(tiles_of(g->outputs), tiles_of(t->rows), sums);
     amx_finish_writes();
-    amx_give_sums(t->y + g->first, t->y_stride, sums, g->outputs, t->rows);
+    amx_give_sums(t->y + g->first, t->y_stride, sums, g->outputs, t->rows, false);
 }
 
 void amx_few_rows(float *y, size_t y_stride, const struct matrix *w, size_t first, size_t count,

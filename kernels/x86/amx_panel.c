@@ -39,9 +39,9 @@ void amx_pack_pass(float *packed, const struct matrix *w, const float *x, size_t
 
 /* --- weights --------------------------------------------------------------------- */
 
-/* Up to 16 outputs x 256 columns from k on. */
+/* Up to 16 outputs x 256 columns from k on; the same columns of the next 16 are fetched. */
 static void fill_tiles(uint16_t *tiles, const struct matrix *w, size_t first, size_t count,
-                       size_t k, size_t stop, size_t ahead)
+                       size_t k, size_t stop)
 {
     if (w->type == BLOCKS_Q4_K && count == SIDE) {
         const unsigned char *at = w->data + first * w->row_bytes;
@@ -49,8 +49,11 @@ static void fill_tiles(uint16_t *tiles, const struct matrix *w, size_t first, si
                                        w->row_bytes};
         struct amx_q4_k_scales scales;
         amx_q4_k_scales(&scales, &rows);
-        for (size_t o = 0; o < SIDE; o++)
-            amx_q4_k_row(tiles, &rows, o, &scales, ahead);
+        for (size_t o = 0; o < SIDE; o += 2) {
+            amx_q4_k_fetch(&rows, o, SIDE * w->row_bytes);
+            amx_q4_k_fetch(&rows, o + 1, SIDE * w->row_bytes);
+            amx_q4_k_two_rows(tiles, &rows, o, &scales);
+        }
         return;
     }
     for (size_t o = 0; o < count; o++)
@@ -58,34 +61,32 @@ static void fill_tiles(uint16_t *tiles, const struct matrix *w, size_t first, si
                         SIDE * w->row_bytes);
 }
 
-/* The columns go by 256 at a time, so that what comes next in the same rows has been fetched
- * when it is wanted; after the last ones come those of the next `count` outputs. */
 void amx_panel(uint16_t *panel, size_t steps, const struct matrix *w, size_t first, size_t count,
                size_t begin, size_t end)
 {
     for (size_t k = begin; k < end; k += BF16_STRETCH) {
         const size_t stop = end - k < BF16_STRETCH ? end : k + BF16_STRETCH;
-        const size_t ahead =
-            stop < w->columns
-                ? vnni_stretch_bytes(BLOCKS_Q4_K)
-                : count * w->row_bytes - k / BF16_STRETCH * vnni_stretch_bytes(BLOCKS_Q4_K);
         uint16_t *tiles = panel + (k - begin) / BF16_TILE_COLUMNS * BF16_TILE;
         for (size_t i = 0; i < count; i += SIDE, tiles += steps * BF16_TILE)
-            fill_tiles(tiles, w, first + i, amx_first(count - i), k, stop, ahead);
+            fill_tiles(tiles, w, first + i, amx_first(count - i), k, stop);
     }
 }
 
 /* --- sums ------------------------------------------------------------------------ */
 
 /* A tile of sums, up to 16 x 16. */
-static void give_tile(float *y, size_t y_stride, const float *sums, size_t outputs, size_t rows)
+AVX512_INLINE void give_tile(const bool away, float *y, size_t y_stride, const float *sums,
+                             size_t outputs, size_t rows)
 {
     const __mmask16 exist = avx512_first(outputs);
     for (size_t r = 0; r < rows; r += 4) {
         __m512i out[4];
         avx512_transpose(out, (const void *)(sums + r), AMX_ROW_BYTES);
         for (size_t i = 0; i < 4 && r + i < rows; i++)
-            _mm512_mask_storeu_ps(y + (r + i) * y_stride, exist, _mm512_castsi512_ps(out[i]));
+            if (away)
+                _mm512_stream_si512((void *)(y + (r + i) * y_stride), out[i]);
+            else
+                _mm512_mask_storeu_ps(y + (r + i) * y_stride, exist, _mm512_castsi512_ps(out[i]));
     }
 }
 
@@ -105,12 +106,19 @@ static void take_tile(float *sums, const float *y, size_t y_stride, size_t outpu
     }
 }
 
-void amx_give_sums(float *y, size_t y_stride, const float *sums, size_t outputs, size_t rows)
+void amx_give_sums(float *y, size_t y_stride, const float *sums, size_t outputs, size_t rows,
+                   bool away)
 {
     for (size_t o = 0; o < outputs; o += SIDE)
-        for (size_t r = 0; r < rows; r += SIDE)
-            give_tile(y + r * y_stride + o, y_stride, sums + (o / SIDE * 2 + r / SIDE) * AMX_SUMS,
-                      amx_first(outputs - o), amx_first(rows - r));
+        for (size_t r = 0; r < rows; r += SIDE) {
+            float *at = y + r * y_stride + o;
+            const float *tile = sums + (o / SIDE * 2 + r / SIDE) * AMX_SUMS;
+            const size_t some = amx_first(outputs - o), here = amx_first(rows - r);
+            if (away && some == SIDE && (uintptr_t)at % AMX_ROW_BYTES == 0 && y_stride % SIDE == 0)
+                give_tile(true, at, y_stride, tile, some, here);
+            else
+                give_tile(false, at, y_stride, tile, some, here);
+        }
 }
 
 void amx_take_sums(float *sums, const float *y, size_t y_stride, size_t outputs, size_t rows)

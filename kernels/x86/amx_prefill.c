@@ -2,13 +2,15 @@
  *
  * Two tiles of weights and two of activations make four tiles of sums (amx_tiles.h); each step
  * of 32 columns is four loads and four products. A load of 16 lines from the second-level cache
- * takes as long as a product. A panel of weights is decoded once for all rows of the pass and
- * stays in the second-level cache; its tiles are loaded with the hint that keeps the first for
- * the activations, which all outputs of the panel share. Sums are kept in packed tiles of 1 KiB,
- * in the order in which they are wanted, and go to y after the last panel, when the sums after
- * them have been made: what a tile has just stored is slow to come back. Meanwhile the next 32
- * rows of activations are fetched into the second-level cache, and the next four tiles of sums
- * into the first. A sum runs over the columns in order, whatever rows and outputs are beside it. */
+ * takes as long as a product. A panel of weights is decoded once for LEVELS_BF16_ROWS rows, whose
+ * sums stay in the second-level cache with it; its tiles are loaded with the hint that keeps the
+ * first for the activations, which all outputs of the panel share. Sums are kept in packed tiles
+ * of 1 KiB, in the order in which they are wanted, and go to y after the last panel, when the sums
+ * after them have been made: what a tile has just stored is slow to come back. A y too large to be
+ * found in a cache later is written past them: its lines would come from memory first. Meanwhile
+ * the next 32 rows of activations are fetched into the second-level cache, and the next four tiles
+ * of sums into the first. A sum runs over the columns in order, whatever rows and outputs are
+ * beside it. */
 #include "kernels/x86/amx.h"
 #include "kernels/x86/amx_tiles.h"
 #include "kernels/x86/bf16.h"
@@ -17,6 +19,7 @@ enum {
     SIDE = AMX_SIDE,
     ROW_BYTES = AMX_ROW_BYTES,
     SUMS_LINES = AMX_FOUR_SUMS * sizeof(float) / ROW_BYTES,
+    FAR_BYTES = 1 << 24, /* y, from which on it goes past the caches */
 };
 
 /* Tiles of 16 outputs and of 16 rows: steps of 32 columns one after the other. */
@@ -99,8 +102,9 @@ struct pass {
     float *y; /* the first output */
     size_t y_stride, rows, outputs;
     float *sums;               /* [rows / 32][outputs / 32][4][16][16] */
-    bool resume, last;         /* sums go on; they go to y */
+    bool resume, last, away;   /* sums go on; they go to y; past the caches */
     const uint16_t *x, *panel; /* the first row's tiles */
+    const uint16_t *later_x;   /* the next panel's */
     size_t x_apart, steps;     /* to the next 16 rows; in a row of tiles */
 };
 
@@ -109,9 +113,14 @@ struct place {
     size_t row, corner;
 };
 
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
 static size_t up_to_32(size_t left)
 {
-    return left < 2 * SIDE ? left : 2 * SIDE;
+    return smaller(left, 2 * SIDE);
 }
 
 static size_t corners_of(const struct pass *p)
@@ -147,13 +156,19 @@ static size_t outputs_at(const struct pass *p, struct place at)
     return up_to_32(p->outputs - at.corner * 2 * SIDE);
 }
 
+static size_t products_of(const struct pass *p)
+{
+    return (p->rows + 2 * SIDE - 1) / (2 * SIDE) * corners_of(p);
+}
+
 static struct factors factors_at(const struct pass *p, struct place at)
 {
     const size_t corners = corners_of(p), lines = (SIDE + corners - 1) / corners;
-    const uint16_t *x = p->x + at.row / SIDE * p->x_apart, *next_x = x + 2 * p->x_apart;
+    const bool last_rows = p->rows - at.row <= 2 * SIDE;
+    const uint16_t *x = p->x + at.row / SIDE * p->x_apart;
+    const uint16_t *next_x = last_rows ? p->later_x : x + 2 * p->x_apart;
     const uint16_t *w = p->panel + at.corner * 2 * p->steps * BF16_TILE;
     const struct place next = after(p, at);
-    const bool last_rows = p->rows - at.row <= 2 * SIDE;
     return (struct factors){
         .w = {w, w + p->steps * BF16_TILE},
         .x = {x, x + p->x_apart},
@@ -161,10 +176,10 @@ static struct factors factors_at(const struct pass *p, struct place at)
         .sums = sums_at(p, at),
         .resume = p->resume,
         .next_x = {(const char *)next_x, (const char *)(next_x + p->x_apart)},
-        .begin = last_rows || at.corner * lines > SIDE ? SIDE : at.corner * lines,
-        .end = last_rows || (at.corner + 1) * lines > SIDE ? SIDE : (at.corner + 1) * lines,
+        .begin = smaller(at.corner * lines, SIDE),
+        .end = smaller((at.corner + 1) * lines, SIDE),
         .next_sums = (const char *)sums_at(p, next),
-        .next_y = p->last ? (const char *)y_at(p, at) : NULL,
+        .next_y = p->last && !p->away ? (const char *)y_at(p, at) : NULL,
         .y_stride = p->y_stride * sizeof *p->y,
         .y_rows = rows_at(p, at),
     };
@@ -172,14 +187,14 @@ static struct factors factors_at(const struct pass *p, struct place at)
 
 static void give(const struct pass *p, struct place at)
 {
-    amx_give_sums(y_at(p, at), p->y_stride, sums_at(p, at), outputs_at(p, at), rows_at(p, at));
+    amx_give_sums(y_at(p, at), p->y_stride, sums_at(p, at), outputs_at(p, at), rows_at(p, at),
+                  p->away);
 }
 
 static void with_panel(const struct pass *p, struct amx_shape *shape)
 {
     struct place at = {0, 0}, before = at;
-    for (size_t left = (p->rows + 2 * SIDE - 1) / (2 * SIDE) * corners_of(p), i = 0; i < left;
-         i++, before = at, at = after(p, at)) {
+    for (size_t i = 0; i < products_of(p); i++, before = at, at = after(p, at)) {
         const struct factors f = factors_at(p, at);
         product(&f, outputs_at(p, at), rows_at(p, at), shape);
         if (p->last && i > 0)
@@ -205,11 +220,12 @@ static void multiply(struct pass *p, const struct matrix *w, size_t first, const
     if (add)
         take_up(p);
     for (size_t k = 0; k < w->columns; k += BF16_COLUMNS) {
-        const size_t columns = w->columns - k < BF16_COLUMNS ? w->columns - k : BF16_COLUMNS;
+        const size_t columns = smaller(w->columns - k, BF16_COLUMNS);
         p->steps = bf16_steps(columns);
         p->x = x + bf16_steps(k) * BF16_TILE;
         p->resume = add || k > 0;
         p->last = k + columns == w->columns;
+        p->later_x = p->last ? x : x + bf16_steps(k + columns) * BF16_TILE;
         amx_panel(panel, p->steps, w, first, p->outputs, k, k + columns);
         with_panel(p, shape);
     }
@@ -228,16 +244,21 @@ void amx_prefill_matmul(float *y, size_t y_stride, const struct matrix *w, size_
         amx_few_rows(y, y_stride, w, first, count, packed, rows, add, scratch);
         return;
     }
-    struct pass pass = {.y_stride = y_stride, .sums = scratch, .x_apart = bf16_apart(w->columns)};
-    uint16_t *panel = (void *)(scratch + LEVELS_BF16_OUTPUTS * KERNELS_PASS_ROWS);
-    for (size_t r = 0; r < rows; r += KERNELS_PASS_ROWS)
-        for (size_t j = first; j < first + count; j += BF16_OUTPUTS) {
+    struct pass pass = {.y_stride = y_stride,
+                        .sums = scratch,
+                        .x_apart = bf16_apart(w->columns),
+                        .away = !add && rows * y_stride * sizeof *y >= FAR_BYTES};
+    uint16_t *panel = (void *)(scratch + LEVELS_BF16_OUTPUTS * LEVELS_BF16_ROWS);
+    for (size_t j = first; j < first + count; j += BF16_OUTPUTS)
+        for (size_t r = 0; r < rows; r += LEVELS_BF16_ROWS) {
             pass.y = y + r * y_stride + j;
-            pass.rows = rows - r < KERNELS_PASS_ROWS ? rows - r : KERNELS_PASS_ROWS;
-            pass.outputs = first + count - j < BF16_OUTPUTS ? first + count - j : BF16_OUTPUTS;
+            pass.rows = smaller(rows - r, LEVELS_BF16_ROWS);
+            pass.outputs = smaller(first + count - j, BF16_OUTPUTS);
             multiply(&pass, w, j, packed + r / SIDE * pass.x_apart, add, panel, &shape);
         }
     _tile_release();
+    if (pass.away)
+        _mm_sfence();
 }
 
 /* --- what is pinned ---------------------------------------------------------------- */

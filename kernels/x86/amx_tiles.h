@@ -15,6 +15,7 @@
 #include "kernels/blocks.h"
 
 #include <immintrin.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -110,8 +111,10 @@ AMX_INLINE void amx_zero_sums(void)
     _tile_zero(3);
 }
 
-/* Four tiles of sums to y[row][output] and from there, for up to 32 outputs and rows. */
-void amx_give_sums(float *y, size_t y_stride, const float *sums, size_t outputs, size_t rows);
+/* Four tiles of sums to y[row][output] and from there, for up to 32 outputs and rows. away: past
+ * the caches where whole lines are written; whoever asks for it ends with _mm_sfence(). */
+void amx_give_sums(float *y, size_t y_stride, const float *sums, size_t outputs, size_t rows,
+                   bool away);
 void amx_take_sums(float *sums, const float *y, size_t y_stride, size_t outputs, size_t rows);
 
 #endif

@@ -1,7 +1,7 @@
 /* amx_weights.h: weights as tiles (amx_tiles.h), decoded by rows. Private to the AMX level.
  *
- * A Q4_K group has 16 different weights. They are made and rounded first, as a table of bf16
- * values in one register, in which nibbles look their weights up, 32 at a time. */
+ * A Q4_K group has 16 different weights. Those of two groups are made and rounded first, as a table
+ * of 32 bf16 values in one register, in which nibbles look their weights up, 32 at a time. */
 #ifndef TIDEMARK_KERNELS_X86_AMX_WEIGHTS_H
 #define TIDEMARK_KERNELS_X86_AMX_WEIGHTS_H
 
@@ -23,34 +23,44 @@ AVX512_INLINE void amx_q4_k_scales(struct amx_q4_k_scales *s, const struct vnni_
     }
 }
 
-/* What a nibble stands for, twice: of an index the fifth bit, which is the next nibble's, does
- * not count. */
-AVX512_INLINE __m512i amx_q4_k_table(float scale, float minimum)
+/* 64 weights of output o, groups `group` and the next: what a nibble stands for is made once for
+ * both, the low nibbles' 16 values first. An index has five bits that count. */
+AVX512_INLINE void amx_q4_k_pair(uint16_t *tiles, const unsigned char *block,
+                                 const struct amx_q4_k_scales *s, size_t group, size_t o)
 {
     const __m512 q = _mm512_setr_ps(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    const __m512 w = _mm512_fmsub_ps(_mm512_set1_ps(scale), q, _mm512_set1_ps(minimum));
-    return (__m512i)_mm512_cvtne2ps_pbh(w, w);
+    const __m512 w0 = _mm512_fmsub_ps(q, _mm512_set1_ps(s->scale[group][o]),
+                                      _mm512_set1_ps(s->minimum[group][o]));
+    const __m512 w1 = _mm512_fmsub_ps(q, _mm512_set1_ps(s->scale[group + 1][o]),
+                                      _mm512_set1_ps(s->minimum[group + 1][o]));
+    const __m512i table = (__m512i)_mm512_cvtne2ps_pbh(w1, w0);
+    const __m512i both = _mm512_cvtepu8_epi16(x86_load32(block + 16 + 16 * group));
+    const __m512i low = _mm512_and_si512(both, _mm512_set1_epi16(15));
+    const __m512i high = _mm512_or_si512(_mm512_srli_epi16(both, 4), _mm512_set1_epi16(16));
+    uint16_t *out = tiles + group * BF16_TILE + o * BF16_TILE_COLUMNS;
+    _mm512_storeu_si512(out, _mm512_permutexvar_epi16(low, table));
+    _mm512_storeu_si512(out + BF16_TILE, _mm512_permutexvar_epi16(high, table));
 }
 
-/* A stretch of 256 weights of output o: its row of eight tiles. What lies `ahead` bytes on, a
- * stretch of the same length, is fetched: tiles go down many rows, and no prefetcher of the
- * processor's follows. Beyond the matrix this is harmless. */
-AVX512_INLINE void amx_q4_k_row(uint16_t *tiles, const struct vnni_rows *rows, size_t o,
-                                const struct amx_q4_k_scales *s, size_t ahead)
+/* A stretch of 256 weights of each of outputs o and o + 1: their rows of eight tiles. */
+AVX512_INLINE void amx_q4_k_two_rows(uint16_t *tiles, const struct vnni_rows *rows, size_t o,
+                                     const struct amx_q4_k_scales *s)
 {
-    const unsigned char *block = rows->at + o * rows->row_bytes, *packed = block + 16;
-    for (size_t i = 0; i < vnni_stretch_bytes(BLOCKS_Q4_K) + 48; i += 64)
-        _mm_prefetch((const char *)block + ahead + i, _MM_HINT_T1);
-    uint16_t *out = tiles + o * BF16_TILE_COLUMNS;
+    const unsigned char *block = rows->at + o * rows->row_bytes, *next = block + rows->row_bytes;
 #pragma GCC unroll 4
-    for (size_t group = 0; group < VNNI_BLOCKS; group += 2, packed += 32) {
-        const __m512i low = _mm512_cvtepu8_epi16(x86_load32(packed));
-        const __m512i high = _mm512_srli_epi16(low, 4);
-        const __m512i table0 = amx_q4_k_table(s->scale[group][o], s->minimum[group][o]);
-        const __m512i table1 = amx_q4_k_table(s->scale[group + 1][o], s->minimum[group + 1][o]);
-        _mm512_storeu_si512(out + group * BF16_TILE, _mm512_permutexvar_epi16(low, table0));
-        _mm512_storeu_si512(out + (group + 1) * BF16_TILE, _mm512_permutexvar_epi16(high, table1));
+    for (size_t group = 0; group < VNNI_BLOCKS; group += 2) {
+        amx_q4_k_pair(tiles, block, s, group, o);
+        amx_q4_k_pair(tiles, next, s, group, o + 1);
     }
+}
+
+/* A stretch of row o, `ahead` bytes on, is fetched: tiles go down many rows, and no prefetcher of
+ * the processor's follows. Beyond the matrix this is harmless. */
+AVX512_INLINE void amx_q4_k_fetch(const struct vnni_rows *rows, size_t o, size_t ahead)
+{
+    const char *at = (const char *)rows->at + o * rows->row_bytes + ahead;
+    for (size_t i = 0; i < vnni_stretch_bytes(BLOCKS_Q4_K) + 48; i += 64)
+        _mm_prefetch(at + i, _MM_HINT_T1);
 }
 
 #endif

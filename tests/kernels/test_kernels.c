@@ -76,13 +76,12 @@ struct product {
     float *x, *packed, *y, *before, *scratch;
 };
 
-static struct product random_product(struct random *random, enum blocks_type type)
+static struct product product_of(struct random *random, enum blocks_type type, size_t outputs,
+                                 size_t rows)
 {
-    struct product p = {0};
+    struct product p = {.rows = rows};
     size_t columns = random_columns(random, type);
-    size_t most = random_below(random, 16) ? 100 : 400; /* more than one panel */
-    p.matrix = random_matrix(random, type, 1 + random_below(random, most), columns);
-    p.rows = 1 + random_below(random, random_below(random, 4) ? 70 : 150);
+    p.matrix = random_matrix(random, type, outputs, columns);
     p.x_stride = (columns + 31 + random_below(random, 40)) / 16 * 16;
     p.y_stride = p.matrix.outputs + 1 + random_below(random, 20);
     p.x = random_floats(random, p.rows * p.x_stride, 1);
@@ -96,6 +95,14 @@ static struct product random_product(struct random *random, enum blocks_type typ
     p.y = allocate(p.rows * p.y_stride * sizeof *p.y);
     p.scratch = allocate(kernels_scratch_floats(columns) * sizeof *p.scratch);
     return p;
+}
+
+static struct product random_product(struct random *random, enum blocks_type type)
+{
+    size_t most = random_below(random, 16) ? 100 : 400; /* more than one panel */
+    size_t outputs = 1 + random_below(random, most);
+    size_t rows = 1 + random_below(random, random_below(random, 4) ? 70 : 150);
+    return product_of(random, type, outputs, rows);
 }
 
 static void free_product(struct product *p)
@@ -266,6 +273,78 @@ static void test_products(void **unused)
                 check_values(&p, add, &bounds, kernels->name);
                 check_exactness(&random, &p, kernels, decode, add);
             }
+            free_product(&p);
+        }
+}
+
+/* Results whose rows lie so far apart that a level may write them past the caches: the bits that
+ * they have side by side. */
+static void check_far_apart(const struct product *p, const struct kernels *kernels, const float *x)
+{
+    enum { FAR = 1 << 22, GUARDS = 16 };
+    const size_t outputs = p->matrix.outputs, stride = (FAR / p->rows / 16 + 1) * 16;
+    float *far = allocate(p->rows * stride * sizeof *far);
+    for (size_t r = 0; r < p->rows; r++)
+        for (size_t j = 0; j < outputs + GUARDS; j++)
+            far[r * stride + j] = guard;
+    kernels->prefill_matmul(far, stride, &p->matrix, 0, outputs, x, p->x_stride, p->rows, false,
+                            p->scratch);
+    for (size_t r = 0; r < p->rows; r++) {
+        if (memcmp(far + r * stride, p->y + r * p->y_stride, outputs * sizeof *far) != 0)
+            fail_msg("%s %s: row %zu of %zu far from the others has other bits (%zu outputs)",
+                     kernels->name, blocks_layout(p->matrix.type)->name, r, p->rows, outputs);
+        for (size_t j = outputs; j < outputs + GUARDS; j++)
+            assert_true(far[r * stride + j] == guard);
+    }
+    free(far);
+}
+
+static void test_products_of_rows_far_apart(void **unused)
+{
+    struct random random = random_seeded();
+    (void)unused;
+    for (size_t level = 0; kernels_at(level); level++)
+        for (size_t i = 0; i < 4; i++) {
+            const struct kernels *kernels = kernels_at(level);
+            struct product p = random_product(&random, i % 2 ? BLOCKS_Q4_K : BLOCKS_Q8_0);
+            const float *x = prepared(&p, kernels, false, 0, p.rows);
+            reset(&p);
+            kernels->prefill_matmul(p.y, p.y_stride, &p.matrix, 0, p.matrix.outputs, x, p.x_stride,
+                                    p.rows, false, p.scratch);
+            check_far_apart(&p, kernels, x);
+            free_product(&p);
+        }
+}
+
+/* More rows than a level may take at once: the bits that they have in two products. */
+static void test_products_of_many_rows(void **unused)
+{
+    struct random random = random_seeded();
+    (void)unused;
+    for (size_t level = 0; kernels_at(level); level++)
+        for (size_t i = 0; i < 4; i++) {
+            const struct kernels *kernels = kernels_at(level);
+            const bool add = i % 2;
+            struct product p =
+                product_of(&random, i / 2 ? BLOCKS_Q4_K : BLOCKS_F16, 1 + random_below(&random, 40),
+                           KERNELS_PASS_ROWS / 2 + random_below(&random, 500));
+            const size_t cut = 1 + random_below(&random, p.rows - 1), bytes = sizeof *p.y;
+            float *whole = allocate(p.rows * p.y_stride * bytes);
+            reset(&p);
+            kernels->prefill_matmul(p.y, p.y_stride, &p.matrix, 0, p.matrix.outputs,
+                                    prepared(&p, kernels, false, 0, p.rows), p.x_stride, p.rows,
+                                    add, p.scratch);
+            memcpy(whole, p.y, p.rows * p.y_stride * bytes);
+            reset(&p);
+            for (size_t r = 0, stop = cut; r < p.rows; r = stop, stop = p.rows)
+                kernels->prefill_matmul(p.y + r * p.y_stride, p.y_stride, &p.matrix, 0,
+                                        p.matrix.outputs, prepared(&p, kernels, false, r, stop - r),
+                                        p.x_stride, stop - r, add, p.scratch);
+            if (memcmp(whole, p.y, p.rows * p.y_stride * bytes) != 0)
+                fail_msg("%s %s: %zu rows have other bits when cut at %zu (%zu outputs)",
+                         kernels->name, blocks_layout(p.matrix.type)->name, p.rows, cut,
+                         p.matrix.outputs);
+            free(whole);
             free_product(&p);
         }
 }
@@ -575,6 +654,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows_decode_to_the_same_bits),
         cmocka_unit_test(test_products),
+        cmocka_unit_test(test_products_of_rows_far_apart),
+        cmocka_unit_test(test_products_of_many_rows),
         cmocka_unit_test(test_scan),
         cmocka_unit_test(test_convolution),
         cmocka_unit_test(test_norm_and_softmax_sum),
