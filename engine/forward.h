@@ -17,7 +17,7 @@
 #include "base/pool.h"
 #include "engine/state.h"
 
-/* Raised when this file's own arithmetic changes bits. */
+/* Raised when the pass's own arithmetic, that of engine/cpu, changes bits. */
 #define FORWARD_REVISION 1
 
 #define FORWARD_TAG_SIZE 64

@@ -29,7 +29,7 @@ struct matrix {
  * 2023, section 3), for `channels` of the inner dimension D. Pointers of
  * [.][D] arrays point at the first of these channels; t counts tokens. */
 struct scan {
-    float *y;           /* out [tokens][y_stride]; may be the memory of x or of delta */
+    float *y;           /* out [tokens][y_stride]; may be x or delta, whose stride it has then */
     float *h;           /* in, out [states][h_stride]: h[s][d] */
     const float *delta; /* [tokens][delta_stride] before bias and softplus */
     const float *bias;  /* [D] */
@@ -137,7 +137,7 @@ struct kernels {
 
 size_t kernels_scratch_floats(size_t columns);
 
-/* A packed row of pass_rows, at most. */
+/* Floats of a row that pack_pass() made, at most. */
 size_t kernels_packed_floats(size_t columns);
 
 /* The fastest level that this processor has. TIDEMARK_CPU=NAME in the

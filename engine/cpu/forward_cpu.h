@@ -57,7 +57,7 @@ struct forward {
     /* Of decode. */
     float *xz;     /* [CPU_DECODE_ROWS][wide]: x and gate */
     float *delta;  /* [CPU_DECODE_ROWS][inner] */
-    float *packed; /* [CPU_DECODE_ROWS][embedding or inner]: what pack() makes, or NULL */
+    float *packed; /* [CPU_DECODE_ROWS][in's stride]: what pack() makes, or NULL */
 
     /* Of each thread. */
     float *scratch; /* [threads][scratch_floats]: the kernels' */
@@ -156,7 +156,7 @@ void cpu_round(const struct forward *f, const struct matrix *matrix, float *roun
 bool cpu_take(struct forward *f, const struct matrix *matrix, const float *in, size_t in_stride,
               size_t rows, const float *rounded);
 
-/* Outputs of one item where each thread gets `threads`-th of so many. */
+/* Of how many outputs an item is, where so many are shared out to all threads. */
 size_t cpu_item_outputs(const struct forward *f, size_t outputs);
 
 /* out = (add ? out : 0) + the matrix times what cpu_take() was given. */
@@ -182,7 +182,7 @@ struct cpu_stretch {
 void cpu_convolve(const struct forward *f, const struct cpu_stretch *s, const float *x,
                   size_t x_stride);
 
-/* Each array's first is the stretch's, but for y's and delta's, which may be one memory. */
+/* Each array's first is the stretch's; y and delta may be one memory. */
 struct cpu_scan_rows {
     float *y;
     const float *delta, *gate;

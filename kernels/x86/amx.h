@@ -1,9 +1,9 @@
 /* amx.h: the functions of the AMX level; the rest it shares with the levels below.
  * Private to kernels/x86; contracts are those of struct kernels.
  *
- * Prefill multiplies tiles of bf16 (bf16.h): amx_prefill.c, of AMX_FEW rows at most
- * amx_few.c. Decode is the VNNI level's (vnni.h), but that several lanes are multiplied by tiles
- * of bytes (amx_lanes.c). */
+ * Prefill multiplies tiles of bf16 (amx_tiles.h), made in amx_panel.c: amx_prefill.c, of AMX_FEW
+ * rows at most amx_few.c. Decode is the VNNI level's (vnni.h), but that several lanes are
+ * multiplied by tiles of bytes (amx_lanes.c). */
 #ifndef TIDEMARK_KERNELS_X86_AMX_H
 #define TIDEMARK_KERNELS_X86_AMX_H
 

@@ -1,11 +1,11 @@
 /* bf16.h: products in bf16, for the levels that round activations. Private to kernels/x86.
  *
- * Both factors lie in tiles of 1 KiB, as the tile instructions want them
- * (Intel's Architecture Instruction Set Extensions Programming Reference, chapter 3):
+ * Both factors lie in tiles of 1 KiB. The VNNI level's:
  *
  *     activations   [row / 16][k / 32][16 rows][32 columns]
  *     weights       [output / 16][k / 32][16 pairs of columns][16 outputs][2 columns]
  *
+ * AMX has them the other way round (amx_tiles.h): it shares sizes and bf16_decode_row().
  * Columns beyond the matrix and rows beyond the last are zero. Activations are packed
  * once a pass. Weights are decoded into a panel of up to BF16_OUTPUTS x BF16_COLUMNS
  * which stays in the second-level cache while all rows of the pass go by. */

@@ -1,5 +1,5 @@
 /* bf16_q4_k.h: a stretch of 256 Q4_K weights of each of 16 outputs as bf16 tiles (bf16.h).
- * Private to kernels/x86.
+ * Private to vnni_panel.c.
  *
  * Rows are transposed as the file packs them, eight weights a dword, and decoded afterwards
  * with an output in each lane, so that nothing but tiles is written. */
