@@ -250,14 +250,18 @@ static inline void tiny_model_tensors(struct gguf_writer *writer,
 }
 
 /* The whole file, which the caller frees. */
-static inline struct buffer tiny_model_file(enum tiny_model_kind kind)
+static inline struct buffer tiny_model_planned(const struct tiny_model_plan *plan, uint64_t seed)
 {
-    const struct tiny_model_plan *plan = tiny_model_plan(kind);
     struct gguf_writer writer = {0};
-    struct random random = {(uint64_t)kind + 1};
+    struct random random = {seed};
     tiny_model_keys(&writer, plan);
     tiny_model_tensors(&writer, plan, &random);
     return gguf_writer_finish(&writer);
+}
+
+static inline struct buffer tiny_model_file(enum tiny_model_kind kind)
+{
+    return tiny_model_planned(tiny_model_plan(kind), (uint64_t)kind + 1);
 }
 
 static inline void tiny_model_save(const char *path, enum tiny_model_kind kind)
