@@ -64,8 +64,7 @@ static bool over_time(struct forward *f, pool_work *work, size_t least, const st
     const size_t share = cpu_divide_up(f->rows * inner, pool_threads(f->pool));
     const size_t worth = cpu_larger(least, share < LARGE_SHARE ? share : share / 2);
     f->channel_block =
-        cpu_divide_up(cpu_divide_up(inner, cpu_divide_up(inner, worth)), CPU_LINE_OUTPUTS) *
-        CPU_LINE_OUTPUTS;
+        cpu_next_multiple(cpu_divide_up(inner, cpu_divide_up(inner, worth)), CPU_LINE_OUTPUTS);
     const size_t blocks = cpu_divide_up(inner, f->channel_block);
     f->packs_for = blocks == 1 && cpu_takes_packed(f, next) ? next : NULL;
     return pool_run(f->pool, work, f, f->rows * blocks) &&
@@ -97,11 +96,10 @@ static struct kernels_memory ahead_of(const struct forward *f, size_t item)
 static void in_item(void *context, size_t item, unsigned worker)
 {
     struct forward *f = context;
+    const struct matrix *in = &f->layer->in;
     const size_t first = item * f->outputs_per_item;
-    struct matrix part = f->layer->in;
-    part.data += first * part.row_bytes;
-    part.outputs = cpu_smaller(part.outputs - first, f->outputs_per_item);
-    f->kernels->decode_matmul_ahead(f->xz + first, f->wide, &part, 0, part.outputs, f->in,
+    f->kernels->decode_matmul_ahead(f->xz, f->wide, in, first,
+                                    cpu_smaller(in->outputs - first, f->outputs_per_item), f->in,
                                     f->in_stride, f->in_rows, false, ahead_of(f, item),
                                     f->scratch + worker * f->scratch_floats);
 }

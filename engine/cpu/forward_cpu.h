@@ -116,9 +116,15 @@ static inline size_t cpu_smaller(size_t a, size_t b)
     return a < b ? a : b;
 }
 
+/* The least multiple of `unit` that is not smaller. */
+static inline size_t cpu_next_multiple(size_t count, size_t unit)
+{
+    return cpu_divide_up(count, unit) * unit;
+}
+
 static inline size_t cpu_padded(size_t floats)
 {
-    return cpu_divide_up(floats, 16) * 16 + 16;
+    return cpu_next_multiple(floats, 16) + 16;
 }
 
 static inline float *cpu_tile(const struct forward *f, unsigned worker)

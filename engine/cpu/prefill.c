@@ -58,7 +58,7 @@ static void in_item(void *context, size_t item, unsigned worker)
 static bool in_and_convolution(struct forward *f)
 {
     const size_t inner = f->model->shape.inner, outputs = cpu_item_outputs(f, 2 * inner);
-    f->outputs_per_item = cpu_divide_up(outputs, UNIT) * UNIT;
+    f->outputs_per_item = cpu_next_multiple(outputs, UNIT);
     return pool_run(f->pool, in_item, f, 2 * cpu_divide_up(inner, f->outputs_per_item)) &&
            cpu_take(f, &f->layer->x, f->xc, f->inner, f->rows, f->rounded[1]);
 }
@@ -97,7 +97,7 @@ static bool dt_and_scan(struct forward *f)
 {
     const size_t inner = f->model->shape.inner;
     const size_t share = cpu_divide_up(inner, 2 * pool_threads(f->pool));
-    f->channel_block = cpu_smaller(cpu_divide_up(share, UNIT) * UNIT, SCAN_CHANNELS);
+    f->channel_block = cpu_smaller(cpu_next_multiple(share, UNIT), SCAN_CHANNELS);
     return cpu_take(f, &f->layer->dt, f->dbc, f->mixer, f->rows, f->rounded[0]) &&
            pool_run(f->pool, scan_item, f, cpu_divide_up(inner, f->channel_block)) &&
            cpu_take(f, &f->layer->out, f->xc, f->inner, f->rows, f->rounded[1]);

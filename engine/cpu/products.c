@@ -46,8 +46,7 @@ static size_t pack_columns(const struct forward *f, size_t columns, size_t rows)
 {
     const size_t threads = pool_threads(f->pool), items = cpu_larger(rows * columns / PACK_ITEM, 1);
     const size_t pieces = rows > KERNELS_PACK_ROWS ? 1 : cpu_smaller(items, threads);
-    return cpu_divide_up(cpu_divide_up(columns, pieces), KERNELS_PACK_COLUMNS) *
-           KERNELS_PACK_COLUMNS;
+    return cpu_next_multiple(cpu_divide_up(columns, pieces), KERNELS_PACK_COLUMNS);
 }
 
 static bool pack_rows(struct forward *f)
@@ -111,11 +110,11 @@ size_t cpu_item_outputs(const struct forward *f, size_t outputs)
 {
     const size_t threads = pool_threads(f->pool), each = cpu_divide_up(outputs, threads);
     if (!f->decoding && each < CPU_TILE_OUTPUTS)
-        return cpu_divide_up(each, CPU_LINE_OUTPUTS) * CPU_LINE_OUTPUTS;
+        return cpu_next_multiple(each, CPU_LINE_OUTPUTS);
     const size_t least = f->decoding ? 4 : 2;
     const size_t items = cpu_larger(cpu_divide_up(each, CPU_TILE_OUTPUTS), least);
     const size_t unit = f->decoding ? CPU_LINE_OUTPUTS : PANEL_OUTPUTS;
-    return cpu_divide_up(cpu_divide_up(each, items), unit) * unit;
+    return cpu_next_multiple(cpu_divide_up(each, items), unit);
 }
 
 bool cpu_product(struct forward *f, float *out, size_t out_stride, const struct matrix *matrix,
