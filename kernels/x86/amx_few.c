@@ -58,15 +58,11 @@ struct piece {
 
 static void decode_q4_k(uint16_t *tiles, const struct piece *p, struct steps *steps)
 {
-    const struct matrix *w = p->w;
-    const size_t stretch = p->begin / BF16_STRETCH * vnni_stretch_bytes(BLOCKS_Q4_K);
-    const struct vnni_rows rows = {w->data + p->first * w->row_bytes + stretch, w->row_bytes};
+    const struct vnni_rows rows = vnni_rows_of(BLOCKS_Q4_K, p->w, p->first, p->begin);
     struct amx_q4_k_scales scales;
     amx_q4_k_scales(&scales, &rows);
     for (size_t o = 0; o < SIDE; o += 2) {
-        amx_q4_k_fetch(&rows, o, p->ahead);
-        amx_q4_k_fetch(&rows, o + 1, p->ahead);
-        amx_q4_k_two_rows(tiles, &rows, o, &scales);
+        amx_q4_k_two_rows(tiles, &rows, o, &scales, p->ahead);
         if ((o + 2) % p->rows_a_step == 0)
             take_step(steps);
     }

@@ -100,17 +100,6 @@ void amx_pack_row(float *packed, const struct matrix *w, const float *x, size_t 
 
 /* --- dot products ---------------------------------------------------------------- */
 
-static void configure(void)
-{
-    _Alignas(64) struct amx_config config = {.palette = 1};
-    for (int i = 0; i < 8; i++) {
-        config.row_bytes[i] = ROW_BYTES;
-        config.rows[i] = ROWS;
-    }
-    __asm__ volatile("" : : "r"(&config) : "memory");
-    _tile_loadconfig(&config);
-}
-
 /* turn: one of two sets of tile registers, so that a product need not wait for the one before. */
 AVX512_INLINE void product(const size_t turn, __m512i *dots, const __m512i *weights, const void *x)
 {
@@ -165,13 +154,9 @@ AVX512_INLINE void add_group(enum blocks_type type, struct work *work, const str
     for (size_t i = 0; i < count; i++, x++, dots += PARTS * ROWS) {
         const __m512 scale = work->scales[i][group];
 #pragma GCC unroll 8
-        for (size_t lane = 0; lane < PLACES; lane++) {
-            __m512 both = _mm512_mul_ps(scale, _mm512_set1_ps(x->factors[lane].scale[group]));
-            sum[lane] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dots[lane]), both, sum[lane]);
-            if (vnni_has_minimum(type))
-                low[lane] = _mm512_fmadd_ps(_mm512_set1_ps(x->factors[lane].sums[group]),
-                                            work->minima[i][group], low[lane]);
-        }
+        for (size_t lane = 0; lane < PLACES; lane++)
+            add_dots(type, &sum[lane], &low[lane], dots[lane], scale, work->minima[i][group],
+                     &x->factors[lane], group);
     }
 #pragma GCC unroll 8
     for (size_t lane = 0; lane < PLACES; lane++) {
@@ -242,9 +227,10 @@ AVX512_INLINE void all_outputs(enum blocks_type type, float *y, size_t y_stride,
     if (vnni_group(type) != GROUP)
         return;
     const size_t parts = (count + VNNI_OUTPUTS - 1) / VNNI_OUTPUTS * stretches * PARTS;
+    struct amx_shape shape = {0};
     struct aside aside = {ahead.at, (const char *)ahead.at + ahead.bytes, 0};
     aside.lines = parts ? (ahead.bytes / ROW_BYTES + parts - 1) / parts : 0;
-    configure();
+    amx_reshape(&shape, 2 * ROWS, 2 * ROWS); /* whole tiles, whatever is in them */
     for (size_t j = first; j < first + count; j += VNNI_OUTPUTS) {
         const size_t outputs = first + count - j < VNNI_OUTPUTS ? first + count - j : VNNI_OUTPUTS;
         const unsigned char *row = w->data + j * w->row_bytes;

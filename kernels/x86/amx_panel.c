@@ -8,14 +8,14 @@ enum { SIDE = AMX_SIDE };
 
 /* --- activations ----------------------------------------------------------------- */
 
-/* 32 columns of up to 16 rows, from `k` on of `columns`, as pairs of bf16. */
+/* 32 columns of `count` rows, or what is left of them, as pairs of bf16; other rows are zero. */
 AVX512_INLINE void round_rows(__m512i pairs[SIDE], const float *x, size_t x_stride, size_t count,
                               size_t left)
 {
     const __mmask16 low = avx512_first(left), high = left > 16 ? avx512_first(left - 16) : 0;
     for (size_t r = 0; r < count; r++, x += x_stride)
-        pairs[r] = (__m512i)_mm512_cvtne2ps_pbh(_mm512_maskz_loadu_ps(high, x + 16),
-                                                _mm512_maskz_loadu_ps(low, x));
+        pairs[r] =
+            bf16_round_pair(_mm512_maskz_loadu_ps(low, x), _mm512_maskz_loadu_ps(high, x + 16));
     for (size_t r = count; r < SIDE; r++)
         pairs[r] = _mm512_setzero_si512();
 }
@@ -44,16 +44,11 @@ static void fill_tiles(uint16_t *tiles, const struct matrix *w, size_t first, si
                        size_t k, size_t stop)
 {
     if (w->type == BLOCKS_Q4_K && count == SIDE) {
-        const unsigned char *at = w->data + first * w->row_bytes;
-        const struct vnni_rows rows = {at + k / BF16_STRETCH * vnni_stretch_bytes(BLOCKS_Q4_K),
-                                       w->row_bytes};
+        const struct vnni_rows rows = vnni_rows_of(BLOCKS_Q4_K, w, first, k);
         struct amx_q4_k_scales scales;
         amx_q4_k_scales(&scales, &rows);
-        for (size_t o = 0; o < SIDE; o += 2) {
-            amx_q4_k_fetch(&rows, o, SIDE * w->row_bytes);
-            amx_q4_k_fetch(&rows, o + 1, SIDE * w->row_bytes);
-            amx_q4_k_two_rows(tiles, &rows, o, &scales);
-        }
+        for (size_t o = 0; o < SIDE; o += 2)
+            amx_q4_k_two_rows(tiles, &rows, o, &scales, SIDE * w->row_bytes);
         return;
     }
     for (size_t o = 0; o < count; o++)

@@ -33,7 +33,7 @@ AVX512_INLINE void amx_q4_k_pair(uint16_t *tiles, const unsigned char *block,
                                       _mm512_set1_ps(s->minimum[group][o]));
     const __m512 w1 = _mm512_fmsub_ps(q, _mm512_set1_ps(s->scale[group + 1][o]),
                                       _mm512_set1_ps(s->minimum[group + 1][o]));
-    const __m512i table = (__m512i)_mm512_cvtne2ps_pbh(w1, w0);
+    const __m512i table = bf16_round_pair(w0, w1);
     const __m512i both = _mm512_cvtepu8_epi16(x86_load32(block + 16 + 16 * group));
     const __m512i low = _mm512_and_si512(both, _mm512_set1_epi16(15));
     const __m512i high = _mm512_or_si512(_mm512_srli_epi16(both, 4), _mm512_set1_epi16(16));
@@ -42,25 +42,19 @@ AVX512_INLINE void amx_q4_k_pair(uint16_t *tiles, const unsigned char *block,
     _mm512_storeu_si512(out + BF16_TILE, _mm512_permutexvar_epi16(high, table));
 }
 
-/* A stretch of 256 weights of each of outputs o and o + 1: their rows of eight tiles. */
+/* A stretch of 256 weights of each of outputs o and o + 1: their rows of eight tiles. What lies
+ * `ahead` bytes on is fetched. */
 AVX512_INLINE void amx_q4_k_two_rows(uint16_t *tiles, const struct vnni_rows *rows, size_t o,
-                                     const struct amx_q4_k_scales *s)
+                                     const struct amx_q4_k_scales *s, size_t ahead)
 {
+    vnni_fetch_stretch(BLOCKS_Q4_K, rows, o, ahead);
+    vnni_fetch_stretch(BLOCKS_Q4_K, rows, o + 1, ahead);
     const unsigned char *block = rows->at + o * rows->row_bytes, *next = block + rows->row_bytes;
 #pragma GCC unroll 4
     for (size_t group = 0; group < VNNI_BLOCKS; group += 2) {
         amx_q4_k_pair(tiles, block, s, group, o);
         amx_q4_k_pair(tiles, next, s, group, o + 1);
     }
-}
-
-/* A stretch of row o, `ahead` bytes on, is fetched: tiles go down many rows, and no prefetcher of
- * the processor's follows. Beyond the matrix this is harmless. */
-AVX512_INLINE void amx_q4_k_fetch(const struct vnni_rows *rows, size_t o, size_t ahead)
-{
-    const char *at = (const char *)rows->at + o * rows->row_bytes + ahead;
-    for (size_t i = 0; i < vnni_stretch_bytes(BLOCKS_Q4_K) + 48; i += 64)
-        _mm_prefetch(at + i, _MM_HINT_T1);
 }
 
 #endif

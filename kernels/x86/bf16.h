@@ -14,6 +14,7 @@
 
 #include "kernels/levels.h"
 
+#include <immintrin.h>
 #include <stdint.h>
 
 enum {
@@ -56,6 +57,12 @@ static inline uint32_t bf16_probe_pair(uint32_t *state)
     *state = *state * 1664525u + 1013904223u;
     uint32_t random = *state ^ *state >> 15;
     return (random & 0x87FF87FFu) + 0x3B003B00u; /* exponents 0x76 + 0 to 15 */
+}
+
+/* w0 in the lower half. */
+static inline __attribute__((always_inline)) __m512i bf16_round_pair(__m512 w0, __m512 w1)
+{
+    return (__m512i)_mm512_cvtne2ps_pbh(w1, w0);
 }
 
 /* Tiles of a row of tiles. */

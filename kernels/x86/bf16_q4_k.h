@@ -9,21 +9,7 @@
 #include "kernels/x86/bf16.h"
 #include "kernels/x86/vnni_columns.h"
 
-enum { BF16_Q4_K_BYTES = 144, BF16_Q4_K_PARTS = 8 };
-
-/* A stretch of a row `ahead` bytes on, three lines or four, no prefetcher's prey: panels go down
- * many rows. Beyond the matrix this is harmless. */
-AVX512_INLINE void bf16_q4_k_fetch(const struct vnni_rows *rows, size_t row, size_t ahead)
-{
-    const char *at = (const char *)rows->at + row * rows->row_bytes + ahead;
-    for (size_t i = 0; i < BF16_Q4_K_BYTES + 48; i += 64)
-        _mm_prefetch(at + i, _MM_HINT_T1);
-}
-
-AVX512_INLINE __m512i bf16_round_pair(__m512 w0, __m512 w1)
-{
-    return (__m512i)_mm512_cvtne2ps_pbh(w1, w0);
-}
+enum { BF16_Q4_K_PARTS = 8 };
 
 /* A column's weights of 16 outputs: nibble i of each dword, where it stands. That it is 16^i
  * times as large is taken back by the scale. scale * q has no more than 11 + 6 + 4 bits and

@@ -21,6 +21,24 @@ struct vnni_rows {
     size_t row_bytes;
 };
 
+/* Those of outputs from `first` on, at the stretch that begins at column k. */
+AVX512_INLINE struct vnni_rows vnni_rows_of(enum blocks_type type, const struct matrix *w,
+                                            size_t first, size_t k)
+{
+    const size_t stretch = k / VNNI_STRETCH * vnni_stretch_bytes(type);
+    return (struct vnni_rows){w->data + first * w->row_bytes + stretch, w->row_bytes};
+}
+
+/* A row's stretch, `ahead` bytes on, is fetched: panels and tiles go down many rows, and no
+ * prefetcher of the processor's follows. Beyond the matrix this is harmless. */
+AVX512_INLINE void vnni_fetch_stretch(enum blocks_type type, const struct vnni_rows *rows,
+                                      size_t row, size_t ahead)
+{
+    const char *at = (const char *)rows->at + row * rows->row_bytes + ahead;
+    for (size_t i = 0; i < vnni_stretch_bytes(type) + 48; i += 64)
+        _mm_prefetch(at + i, _MM_HINT_T1);
+}
+
 AVX512_INLINE void vnni_four_vectors(__m512i out[4], const struct vnni_rows *rows, size_t byte)
 {
     avx512_transpose(out, rows->at + byte, rows->row_bytes);

@@ -93,12 +93,12 @@ AVX512_INLINE void multiply_group(enum blocks_type type, const size_t L, __m512 
             dots[lane] = add_four(dots[lane], weights[i], q + lane * sizeof *x + 4 * i);
 #pragma GCC unroll 8
     for (size_t lane = 0; lane < L; lane++) {
-        __m512 both = _mm512_mul_ps(scale, _mm512_set1_ps(factors[lane].scale[block]));
-        sums[lane] =
-            _mm512_fmadd_ps(_mm512_cvtepi32_ps(dots[lane]), both, fresh ? zero : sums[lane]);
+        __m512 sum = fresh ? zero : sums[lane], low = fresh ? zero : lows[lane];
+        add_dots(type, &sum, &low, dots[lane], scale, work->minima[0][block], &factors[lane],
+                 block);
+        sums[lane] = sum;
         if (vnni_has_minimum(type))
-            lows[lane] = _mm512_fmadd_ps(_mm512_set1_ps(factors[lane].sums[block]),
-                                         work->minima[0][block], fresh ? zero : lows[lane]);
+            lows[lane] = low;
     }
 }
 

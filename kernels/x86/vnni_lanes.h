@@ -114,6 +114,16 @@ AVX512_INLINE const char *after(enum blocks_type type, const unsigned char *row,
 
 /* --- sums ------------------------------------------------------------------------ */
 
+/* A group's dot products with a lane onto the lane's sums. */
+AVX512_INLINE void add_dots(enum blocks_type type, __m512 *sum, __m512 *low, __m512i dots,
+                            __m512 scale, __m512 minimum, const struct factors *lane, size_t block)
+{
+    const __m512 both = _mm512_mul_ps(scale, _mm512_set1_ps(lane->scale[block]));
+    *sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dots), both, *sum);
+    if (vnni_has_minimum(type))
+        *low = _mm512_fmadd_ps(_mm512_set1_ps(lane->sums[block]), minimum, *low);
+}
+
 /* The slots that are sums; the others are zero. */
 AVX512_INLINE __mmask16 used_slots(enum blocks_type type)
 {

@@ -99,8 +99,8 @@ static void q4_k(uint16_t *tiles, const struct vnni_rows *rows, size_t ahead)
     __m512 scales[VNNI_BLOCKS], minima[VNNI_BLOCKS];
     vnni_scale_columns_k(scales, minima, rows);
     for (size_t part = 0; part < BF16_Q4_K_PARTS; part++) {
-        bf16_q4_k_fetch(rows, 2 * part, ahead);
-        bf16_q4_k_fetch(rows, 2 * part + 1, ahead);
+        vnni_fetch_stretch(BLOCKS_Q4_K, rows, 2 * part, ahead);
+        vnni_fetch_stretch(BLOCKS_Q4_K, rows, 2 * part + 1, ahead);
         bf16_q4_k_part(tiles, rows, part, scales, minima);
     }
 }
@@ -112,8 +112,8 @@ static void fill_tiles(uint16_t *tiles, uint16_t *rows, const struct matrix *w, 
                        size_t count, size_t k, size_t stop, size_t ahead)
 {
     if (w->type == BLOCKS_Q4_K && count == BF16_TILE_OUTPUTS) {
-        const unsigned char *row = w->data + first * w->row_bytes + k / 256 * BF16_Q4_K_BYTES;
-        q4_k(tiles, &(struct vnni_rows){row, w->row_bytes}, ahead);
+        const struct vnni_rows q4_k_rows = vnni_rows_of(BLOCKS_Q4_K, w, first, k);
+        q4_k(tiles, &q4_k_rows, ahead);
         return;
     }
     if (count < BF16_TILE_OUTPUTS)
@@ -130,10 +130,10 @@ static void fill_tiles(uint16_t *tiles, uint16_t *rows, const struct matrix *w, 
 void bf16_panel(uint16_t *panel, size_t steps, uint16_t *rows, const struct matrix *w, size_t first,
                 size_t count, size_t begin, size_t end)
 {
+    const size_t bytes = vnni_stretch_bytes(BLOCKS_Q4_K);
     for (size_t k = begin; k < end; k += STEP, panel += STEP / BF16_TILE_COLUMNS * BF16_TILE) {
         const size_t stop = end - k < STEP ? end : k + STEP;
-        const size_t ahead =
-            stop < w->columns ? BF16_Q4_K_BYTES : count * w->row_bytes - k / STEP * BF16_Q4_K_BYTES;
+        const size_t ahead = stop < w->columns ? bytes : count * w->row_bytes - k / STEP * bytes;
         for (size_t i = 0; i < count; i += BF16_TILE_OUTPUTS) {
             size_t outputs = count - i < BF16_TILE_OUTPUTS ? count - i : BF16_TILE_OUTPUTS;
             fill_tiles(panel + i / BF16_TILE_OUTPUTS * steps * BF16_TILE, rows, w, first + i,
