@@ -226,9 +226,11 @@ static bool bind_tensors(struct model *model, struct error *error)
     if (!copy_small(&model->output_norm, &next, model->file, "output_norm.weight", E, 1, false,
                     error))
         return false;
-    for (size_t i = 0; i < shape->layers; i++)
+    for (size_t i = 0; i < shape->layers; i++) {
         if (!bind_layer(&model->layers[i], model->file, shape, i, &next, error))
             return false;
+        model->layers[i].in.normalized = true;
+    }
     return true;
 }
 

@@ -23,6 +23,8 @@ struct matrix {
     size_t outputs, columns;
     size_t row_bytes;
     const unsigned char *data;
+    bool normalized; /* the rows that it is for are rms_norm()'s: sizes of one order, so that a
+                        level may round them, and it, to few bits a number */
 };
 
 /* One lane's stretch of tokens in the selective scan of Mamba-1 (Gu and Dao,
@@ -76,7 +78,8 @@ struct kernels {
 
     /* For prefill_matmul(): columns [begin, end) of these rows; the others' are made by other
      * calls, in any order. x: the first row's column `begin`. begin is a multiple of
-     * KERNELS_PACK_UNIT, and so is end unless it is w->columns. They lie somewhere within the
+     * KERNELS_PACK_UNIT (where w->normalized, KERNELS_PACK_COLUMNS), and so is end unless it is
+     * w->columns. They lie somewhere within the
      * first (first + KERNELS_PACK_ROWS) * kernels_packed_floats(w->columns) floats. NULL where
      * no such product takes packed rows. */
     void (*pack_pass)(float *packed, const struct matrix *w, const float *x, size_t x_stride,

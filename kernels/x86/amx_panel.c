@@ -1,6 +1,5 @@
 /* amx_panel.c: both factors of a tile product (amx_tiles.h), and the way of its sums to y. */
-#include "kernels/x86/amx.h"
-#include "kernels/x86/amx_tiles.h"
+#include "kernels/x86/amx_product.h"
 #include "kernels/x86/amx_weights.h"
 #include "kernels/x86/avx512_math.h"
 
@@ -23,6 +22,12 @@ AVX512_INLINE void round_rows(__m512i pairs[SIDE], const float *x, size_t x_stri
 void amx_pack_pass(float *packed, const struct matrix *w, const float *x, size_t x_stride,
                    size_t first, size_t count, size_t begin, size_t end)
 {
+    if (amx_takes_bytes(w)) {
+        unsigned char *group =
+            (unsigned char *)(void *)packed + first / SIDE * amx_bytes_apart(w->columns);
+        amx_bytes_pack(group, w, x, x_stride, count, begin, end);
+        return;
+    }
     uint16_t *tile = (uint16_t *)(void *)packed + first / SIDE * bf16_apart(w->columns) +
                      begin / BF16_TILE_COLUMNS * BF16_TILE;
     for (size_t k = begin; k < end; k += BF16_TILE_COLUMNS, x += BF16_TILE_COLUMNS) {

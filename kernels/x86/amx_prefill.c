@@ -11,101 +11,73 @@
  * the next 32 rows of activations are fetched into the second-level cache, and the next four tiles
  * of sums into the first. A sum runs over the columns in order, whatever rows and outputs are
  * beside it. */
-#include "kernels/x86/amx.h"
-#include "kernels/x86/amx_tiles.h"
+#include "kernels/x86/amx_product.h"
 #include "kernels/x86/bf16.h"
 
 enum {
     SIDE = AMX_SIDE,
     ROW_BYTES = AMX_ROW_BYTES,
-    SUMS_LINES = AMX_FOUR_SUMS * sizeof(float) / ROW_BYTES,
     FAR_BYTES = 1 << 24, /* y, from which on it goes past the caches */
 };
-
-/* Tiles of 16 outputs and of 16 rows: steps of 32 columns one after the other. */
-struct factors {
-    const uint16_t *w[2], *x[2];
-    size_t steps;
-    float *sums;
-    bool resume; /* what `sums` holds is added to */
-
-    /* What is fetched meanwhile. */
-    const char *next_x[2]; /* what will be x[]: of each tile, lines [begin, end) */
-    size_t begin, end;
-    const char *next_sums;
-    const char *next_y;      /* rows of two lines; or NULL */
-    size_t y_stride, y_rows; /* bytes, and how many */
-};
-
-AMX_INLINE void fetch_next(const struct factors *f, size_t step)
-{
-    for (size_t line = f->begin; line < f->end; line++) {
-        _mm_prefetch(f->next_x[0] + (step * SIDE + line) * ROW_BYTES, _MM_HINT_T1);
-        _mm_prefetch(f->next_x[1] + (step * SIDE + line) * ROW_BYTES, _MM_HINT_T1);
-    }
-    const size_t lines = (SUMS_LINES + f->steps - 1) / f->steps;
-    for (size_t i = step * lines; i < (step + 1) * lines && i < SUMS_LINES; i++)
-        __builtin_prefetch(f->next_sums + i * ROW_BYTES, 1);
-    if (f->next_y) {
-        const size_t each = (2 * SIDE + f->steps - 1) / f->steps;
-        for (size_t r = step * each; r < (step + 1) * each && r < f->y_rows; r++) {
-            __builtin_prefetch(f->next_y + r * f->y_stride, 1);
-            __builtin_prefetch(f->next_y + r * f->y_stride + ROW_BYTES, 1);
-        }
-    }
-}
+_Static_assert(BF16_TILE * sizeof(uint16_t) == AMX_TILE_BYTES &&
+                   AMX_STEPS * BF16_TILE_COLUMNS == BF16_COLUMNS,
+               "a panel of bf16");
 
 /* R x N tiles of sums, each 1 or 2. The tiles' numbers must be constants. */
-AMX_INLINE void block(const int R, const int N, const struct factors *f)
+AMX_INLINE void block(const int R, const int N, const struct amx_factors *f)
 {
     if (f->resume)
         amx_load_sums(R, N, f->sums);
     else
         amx_zero_sums();
     for (size_t step = 0; step < f->steps; step++) {
-        _tile_stream_loadd(4, f->w[0] + step * BF16_TILE, ROW_BYTES);
-        _tile_loadd(6, f->x[0] + step * BF16_TILE, ROW_BYTES);
+        _tile_stream_loadd(4, f->w[0] + step * AMX_TILE_BYTES, ROW_BYTES);
+        _tile_loadd(6, f->x[0] + step * AMX_TILE_BYTES, ROW_BYTES);
         _tile_dpbf16ps(0, 4, 6);
         if (R > 1) {
-            _tile_stream_loadd(5, f->w[1] + step * BF16_TILE, ROW_BYTES);
+            _tile_stream_loadd(5, f->w[1] + step * AMX_TILE_BYTES, ROW_BYTES);
             _tile_dpbf16ps(2, 5, 6);
         }
         if (N > 1) {
-            _tile_loadd(7, f->x[1] + step * BF16_TILE, ROW_BYTES);
+            _tile_loadd(7, f->x[1] + step * AMX_TILE_BYTES, ROW_BYTES);
             _tile_dpbf16ps(1, 4, 7);
         }
         if (R > 1 && N > 1)
             _tile_dpbf16ps(3, 5, 7);
-        fetch_next(f, step);
+        amx_fetch_next(f, step);
     }
     amx_store_sums(R, N, f->sums);
 }
 
-/* Up to 32 outputs x 32 rows: the tiles have the shape of what there is of them. */
-static void product(const struct factors *f, size_t outputs, size_t rows, struct amx_shape *shape)
+static void bf16_product(const struct amx_factors *f)
 {
-    amx_reshape(shape, outputs, rows);
-    amx_finish_writes();
-    if (rows > SIDE && outputs > SIDE)
+    if (f->rows > SIDE && f->outputs > SIDE)
         block(2, 2, f);
-    else if (outputs > SIDE)
+    else if (f->outputs > SIDE)
         block(2, 1, f);
-    else if (rows > SIDE)
+    else if (f->rows > SIDE)
         block(1, 2, f);
     else
         block(1, 1, f);
-    amx_finish_writes();
 }
 
 /* A panel's product with all rows. */
 struct pass {
     float *y; /* the first output */
     size_t y_stride, rows, outputs;
-    float *sums;               /* [rows / 32][outputs / 32][4][16][16] */
-    bool resume, last, away;   /* sums go on; they go to y; past the caches */
-    const uint16_t *x, *panel; /* the first row's tiles */
-    const uint16_t *later_x;   /* the next panel's */
-    size_t x_apart, steps;     /* to the next 16 rows; in a row of tiles */
+    float *sums;                  /* [rows / 32][outputs / 32][4][16][16] */
+    bool resume, last, away;      /* sums go on; they go to y; past the caches */
+    const unsigned char *x;       /* the first row's tiles */
+    const unsigned char *later_x; /* the next panel's */
+    size_t x_apart, steps;        /* bytes to the next 16 rows; tiles of a panel's row */
+    unsigned char *panel;
+
+    /* Of bytes. */
+    bool bytes;
+    const float *x_scale; /* the first row's, as x */
+    float *panel_scale;
+    struct amx_dots dots;
+    int32_t *ring;
 };
 
 /* 32 rows and the panel's outputs 32 corner to 32 corner + 31, or what there is of them. */
@@ -161,21 +133,30 @@ static size_t products_of(const struct pass *p)
     return (p->rows + 2 * SIDE - 1) / (2 * SIDE) * corners_of(p);
 }
 
-static struct factors factors_at(const struct pass *p, struct place at)
+/* The scales of the 16 rows after those of x_scale. */
+static const float *scales_after(const struct pass *p, const float *x_scale)
+{
+    return (const float *)(const void *)((const unsigned char *)x_scale + p->x_apart);
+}
+
+static struct amx_factors factors_at(const struct pass *p, struct place at)
 {
     const size_t corners = corners_of(p), lines = (SIDE + corners - 1) / corners;
     const bool last_rows = p->rows - at.row <= 2 * SIDE;
-    const uint16_t *x = p->x + at.row / SIDE * p->x_apart;
-    const uint16_t *next_x = last_rows ? p->later_x : x + 2 * p->x_apart;
-    const uint16_t *w = p->panel + at.corner * 2 * p->steps * BF16_TILE;
+    const size_t row_bytes = at.row / SIDE * p->x_apart;
+    const unsigned char *x = p->x + row_bytes;
+    const unsigned char *next_x = last_rows ? p->later_x : x + 2 * p->x_apart;
+    const unsigned char *w = p->panel + at.corner * 2 * p->steps * AMX_TILE_BYTES;
     const struct place next = after(p, at);
-    return (struct factors){
-        .w = {w, w + p->steps * BF16_TILE},
+    struct amx_factors factors = {
+        .w = {w, w + p->steps * AMX_TILE_BYTES},
         .x = {x, x + p->x_apart},
         .steps = p->steps,
+        .outputs = outputs_at(p, at),
+        .rows = rows_at(p, at),
         .sums = sums_at(p, at),
         .resume = p->resume,
-        .next_x = {(const char *)next_x, (const char *)(next_x + p->x_apart)},
+        .next_x = {next_x, next_x + p->x_apart},
         .begin = smaller(at.corner * lines, SIDE),
         .end = smaller((at.corner + 1) * lines, SIDE),
         .next_sums = (const char *)sums_at(p, next),
@@ -183,6 +164,14 @@ static struct factors factors_at(const struct pass *p, struct place at)
         .y_stride = p->y_stride * sizeof *p->y,
         .y_rows = rows_at(p, at),
     };
+    if (p->bytes) {
+        const float *x_scale = (const float *)(const void *)((const char *)p->x_scale + row_bytes);
+        factors.w_scale[0] = p->panel_scale + at.corner * 2 * AMX_BYTES_SCALES;
+        factors.w_scale[1] = factors.w_scale[0] + AMX_BYTES_SCALES;
+        factors.x_scale[0] = x_scale;
+        factors.x_scale[1] = scales_after(p, x_scale);
+    }
+    return factors;
 }
 
 static void give(const struct pass *p, struct place at)
@@ -191,15 +180,28 @@ static void give(const struct pass *p, struct place at)
                   p->away);
 }
 
-static void with_panel(const struct pass *p, struct amx_shape *shape)
+/* The tiles have the shape of what there is of outputs and rows. */
+static void product(struct pass *p, struct place at, struct amx_shape *shape)
+{
+    const struct amx_factors f = factors_at(p, at);
+    amx_reshape(shape, f.outputs, f.rows);
+    amx_finish_writes();
+    if (p->bytes)
+        amx_bytes_product(&f, &p->dots, p->ring);
+    else
+        bf16_product(&f);
+    amx_finish_writes();
+}
+
+static void with_panel(struct pass *p, struct amx_shape *shape)
 {
     struct place at = {0, 0}, before = at;
     for (size_t i = 0; i < products_of(p); i++, before = at, at = after(p, at)) {
-        const struct factors f = factors_at(p, at);
-        product(&f, outputs_at(p, at), rows_at(p, at), shape);
+        product(p, at, shape);
         if (p->last && i > 0)
             give(p, before);
     }
+    amx_bytes_finish(&p->dots);
     if (p->last)
         give(p, before);
 }
@@ -212,21 +214,33 @@ static void take_up(const struct pass *p)
                           rows_at(p, at));
 }
 
-/* Up to BF16_OUTPUTS outputs from `first` on. */
-static void multiply(struct pass *p, const struct matrix *w, size_t first, const uint16_t *x,
-                     bool add, uint16_t *panel, struct amx_shape *shape)
+/* Columns [k, end) of the outputs from `first` on. */
+static void decode(const struct pass *p, const struct matrix *w, size_t first, size_t k, size_t end)
 {
-    p->panel = panel;
+    if (p->bytes)
+        amx_bytes_panel(p->panel, p->panel_scale, p->steps, w, first, p->outputs, k, end);
+    else
+        amx_panel((void *)p->panel, p->steps, w, first, p->outputs, k, end);
+}
+
+/* Up to BF16_OUTPUTS outputs from `first` on. x: the first row's tiles. */
+static void multiply(struct pass *p, const struct matrix *w, size_t first, const unsigned char *x,
+                     bool add, struct amx_shape *shape)
+{
+    const size_t tile_columns = p->bytes ? AMX_BYTES_COLUMNS : BF16_TILE_COLUMNS;
+    const size_t most = AMX_STEPS * tile_columns;
     if (add)
         take_up(p);
-    for (size_t k = 0; k < w->columns; k += BF16_COLUMNS) {
-        const size_t columns = smaller(w->columns - k, BF16_COLUMNS);
-        p->steps = bf16_steps(columns);
-        p->x = x + bf16_steps(k) * BF16_TILE;
+    for (size_t k = 0; k < w->columns; k += most) {
+        const size_t end = smaller(w->columns, k + most);
+        p->steps = (end - k + tile_columns - 1) / tile_columns;
+        p->x = x + k / tile_columns * AMX_TILE_BYTES;
+        p->x_scale =
+            (const float *)(const void *)(x + w->columns * SIDE) + k / AMX_BYTES_BLOCK * SIDE;
         p->resume = add || k > 0;
-        p->last = k + columns == w->columns;
-        p->later_x = p->last ? x : x + bf16_steps(k + columns) * BF16_TILE;
-        amx_panel(panel, p->steps, w, first, p->outputs, k, k + columns);
+        p->last = end == w->columns;
+        p->later_x = p->last ? x : x + end / tile_columns * AMX_TILE_BYTES;
+        decode(p, w, first, k, end);
         with_panel(p, shape);
     }
 }
@@ -235,26 +249,34 @@ void amx_prefill_matmul(float *y, size_t y_stride, const struct matrix *w, size_
                         size_t count, const float *x, size_t x_stride, size_t rows, bool add,
                         float *scratch)
 {
-    const uint16_t *packed = (const void *)x;
+    const bool bytes = amx_takes_bytes(w);
     struct amx_shape shape = {0};
     (void)x_stride;
     if (rows == 0 || count == 0)
         return;
-    if (rows <= AMX_FEW) {
-        amx_few_rows(y, y_stride, w, first, count, packed, rows, add, scratch);
+    if (rows <= AMX_FEW && !bytes) {
+        amx_few_rows(y, y_stride, w, first, count, (const void *)x, rows, add, scratch);
         return;
     }
-    struct pass pass = {.y_stride = y_stride,
-                        .sums = scratch,
-                        .x_apart = bf16_apart(w->columns),
-                        .away = !add && rows * y_stride * sizeof *y >= FAR_BYTES};
-    uint16_t *panel = (void *)(scratch + LEVELS_BF16_OUTPUTS * LEVELS_BF16_ROWS);
+    float *panel = scratch + LEVELS_BF16_OUTPUTS * LEVELS_BF16_ROWS;
+    float *panel_scale = panel + BF16_OUTPUTS * BF16_COLUMNS / 2;
+    struct pass pass = {
+        .y_stride = y_stride,
+        .sums = scratch,
+        .x_apart = bytes ? amx_bytes_apart(w->columns) : bf16_apart(w->columns) * sizeof(uint16_t),
+        .away = !add && rows * y_stride * sizeof *y >= FAR_BYTES,
+        .panel = (void *)panel,
+        .bytes = bytes,
+        .panel_scale = panel_scale,
+        .ring = (void *)(panel_scale + BF16_OUTPUTS / SIDE * AMX_BYTES_SCALES),
+    };
     for (size_t j = first; j < first + count; j += BF16_OUTPUTS)
         for (size_t r = 0; r < rows; r += LEVELS_BF16_ROWS) {
+            const unsigned char *at = (const unsigned char *)x + r / SIDE * pass.x_apart;
             pass.y = y + r * y_stride + j;
             pass.rows = smaller(rows - r, LEVELS_BF16_ROWS);
             pass.outputs = smaller(first + count - j, BF16_OUTPUTS);
-            multiply(&pass, w, j, packed + r / SIDE * pass.x_apart, add, panel, &shape);
+            multiply(&pass, w, j, at, add, &shape);
         }
     _tile_release();
     if (pass.away)

@@ -5,7 +5,7 @@
 
 const struct kernels levels_amx = {
     .name = "amx",
-    .revision = 1,
+    .revision = 2,
     .rounds = true,
     .pass_rows = 1024,
     .packs = vnni_packs,

@@ -118,6 +118,7 @@ static struct product random_product(struct random *random, const struct kernels
     p.at_begin = random_below(random, 4) == 0;
     p.x_stride = (width + 31 + random_below(random, 40)) / 16 * 16;
     p.matrix = random_matrix(random, type, height, width);
+    p.matrix.normalized = random_below(random, 2);
     return p;
 }
 
@@ -132,7 +133,8 @@ static void take_rows(struct product *p, struct random *random)
     const size_t row = p->decode ? p->x_stride : kernels_packed_floats(columns);
     const size_t groups = (p->rows + KERNELS_PACK_ROWS - 1) / KERNELS_PACK_ROWS;
     float *packed = array(groups * KERNELS_PACK_ROWS * row * sizeof *packed, LINE, p->at_begin);
-    const size_t cut = columns / 2 / KERNELS_PACK_UNIT * KERNELS_PACK_UNIT;
+    const size_t unit = p->matrix.normalized ? KERNELS_PACK_COLUMNS : KERNELS_PACK_UNIT;
+    const size_t cut = columns / 2 / unit * unit;
     for (size_t first = 0; first < p->rows; first += KERNELS_PACK_ROWS) {
         const size_t left = p->rows - first;
         const size_t count = left < KERNELS_PACK_ROWS ? left : KERNELS_PACK_ROWS;

@@ -82,6 +82,7 @@ static struct product product_of(struct random *random, enum blocks_type type, s
     struct product p = {.rows = rows};
     size_t columns = random_columns(random, type);
     p.matrix = random_matrix(random, type, outputs, columns);
+    p.matrix.normalized = random_below(random, 2);
     p.x_stride = (columns + 31 + random_below(random, 40)) / 16 * 16;
     p.y_stride = p.matrix.outputs + 1 + random_below(random, 20);
     p.x = random_floats(random, p.rows * p.x_stride, 1);
@@ -125,13 +126,15 @@ static void reset(struct product *p)
 
 /* How far a product may be from the sum in double, for what was added up. */
 struct bounds {
-    bool bf16, bytes; /* how activations are rounded; neither: not at all */
+    bool bf16, bytes, both_bytes; /* how numbers are rounded; none: not at all */
 };
 
 static struct bounds bounds_of(const struct kernels *kernels, const struct matrix *w, bool decode)
 {
-    bool packs = kernels->packs && kernels->packs(w, decode);
-    return (struct bounds){packs && !decode, packs && decode};
+    bool packs = kernels->packs && kernels->packs(w, decode), prefill = packs && !decode;
+    bool both =
+        prefill && w->normalized && w->type == BLOCKS_Q4_K && strcmp(kernels->name, "amx") == 0;
+    return (struct bounds){prefill && !both, packs && decode, both};
 }
 
 /* float32: one rounding for each of the K products and sums, each at most 2^-24 of what
@@ -141,9 +144,11 @@ static struct bounds bounds_of(const struct kernels *kernels, const struct matri
  * bytes: in a block of 32 columns an activation is within 1/254 of the largest one (and
  * the roundings of its scale), times the weight. A minimum is added apart from its
  * products: both are at most `spread`, the span from the least to the greatest of the
- * block's weights or zero, which 15 / 14 of a random block's exceed. */
-static double allowed(const struct bounds *bounds, const float *w, const float *x, size_t columns,
-                      double magnitude)
+ * block's weights or zero, which 15 / 14 of a random block's exceed.
+ * both_bytes: in a block of 256 columns an activation is within 1/254 of the largest one, and a
+ * weight within 1/254 of the largest that the block's scales allow, most[]. */
+static double allowed(const struct bounds *bounds, const float *w, const float *most,
+                      const float *x, size_t columns, double magnitude)
 {
     double bound = (double)(columns + 2) * 0x1p-23 * magnitude + 1e-35;
     if (bounds->bf16)
@@ -159,7 +164,35 @@ static double allowed(const struct bounds *bounds, const float *w, const float *
         double spread = 1.25 * (greatest - least);
         bound += largest * (sum / 254 + 32 * spread * (double)(columns / 32 + 8) * 0x1p-23);
     }
+    for (size_t k = 0; bounds->both_bytes && k < columns; k += 256) {
+        double largest = 0, top = 0, weights = 0, activations = 0;
+        for (size_t i = k; i < k + 256; i++) {
+            largest = fmax(largest, fabs((double)x[i]));
+            top = fmax(top, (double)most[i]);
+            weights += fabs((double)w[i]);
+            activations += fabs((double)x[i]);
+        }
+        bound += (weights * largest + activations * top + 256 * largest * top / 254) / 254 *
+                 (1 + 0x1p-12);
+    }
     return bound;
+}
+
+/* The size of the largest weight that would have the place of each in a row of Q4_K. */
+static void largest_weights(float *most, const struct matrix *m, size_t output)
+{
+    enum { BLOCK = 144, NIBBLES = 16, WEIGHTS = 256 };
+    for (size_t k = 0; k < m->columns; k += WEIGHTS) {
+        unsigned char block[BLOCK];
+        float least[WEIGHTS], greatest[WEIGHTS];
+        memcpy(block, m->data + output * m->row_bytes + k / WEIGHTS * BLOCK, NIBBLES);
+        memset(block + NIBBLES, 0, BLOCK - NIBBLES);
+        blocks_to_float(least, BLOCKS_Q4_K, block, WEIGHTS);
+        memset(block + NIBBLES, 0xFF, BLOCK - NIBBLES);
+        blocks_to_float(greatest, BLOCKS_Q4_K, block, WEIGHTS);
+        for (size_t i = 0; i < WEIGHTS; i++)
+            most[k + i] = fmaxf(fabsf(least[i]), fabsf(greatest[i]));
+    }
 }
 
 /* Against a sum in double. */
@@ -167,9 +200,11 @@ static void check_values(const struct product *p, bool add, const struct bounds 
                          const char *name)
 {
     const struct matrix *m = &p->matrix;
-    float *w = allocate(m->columns * sizeof *w);
+    float *w = allocate(m->columns * sizeof *w), *most = allocate(m->columns * sizeof *most);
     for (size_t j = 0; j < m->outputs; j++) {
         blocks_to_float(w, m->type, m->data + j * m->row_bytes, m->columns);
+        if (bounds->both_bytes)
+            largest_weights(most, m, j);
         for (size_t r = 0; r < p->rows; r++) {
             double start = add ? (double)p->before[r * p->y_stride + j] : 0;
             double sum = start, magnitude = fabs(start);
@@ -178,7 +213,7 @@ static void check_values(const struct product *p, bool add, const struct bounds 
                 sum += term;
                 magnitude += fabs(term);
             }
-            double bound = allowed(bounds, w, p->x + r * p->x_stride, m->columns, magnitude);
+            double bound = allowed(bounds, w, most, p->x + r * p->x_stride, m->columns, magnitude);
             double actual = (double)p->y[r * p->y_stride + j];
             if (!(fabs(actual - sum) <= bound))
                 fail_msg("%s %s: row %zu of %zu, output %zu of %zu, %zu columns: %g, not %g within "
@@ -191,6 +226,7 @@ static void check_values(const struct product *p, bool add, const struct bounds 
         for (size_t j = m->outputs; j < p->y_stride; j++)
             assert_true(p->y[r * p->y_stride + j] == guard);
     free(w);
+    free(most);
 }
 
 static void pack_piece(const struct product *p, const struct kernels *kernels, bool decode,
@@ -222,7 +258,7 @@ static const float *prepared(struct product *p, const struct kernels *kernels, b
     }
     /* in two pieces, the last one first */
     const size_t columns = p->matrix.columns;
-    const size_t unit = decode ? KERNELS_PACK_COLUMNS : KERNELS_PACK_UNIT;
+    const size_t unit = decode || p->matrix.normalized ? KERNELS_PACK_COLUMNS : KERNELS_PACK_UNIT;
     const size_t cut = (columns / 2 + first) / unit * unit;
     const size_t cuts[] = {cut < columns ? cut : 0, columns};
     for (size_t r = 0; r < rows; r += KERNELS_PACK_ROWS)

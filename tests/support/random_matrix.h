@@ -53,7 +53,10 @@ static inline struct matrix random_matrix(struct random *random, enum blocks_typ
                                           size_t outputs, size_t columns)
 {
     const struct blocks_layout *layout = blocks_layout(type);
-    struct matrix matrix = {type, outputs, columns, blocks_row_bytes(type, columns), NULL};
+    struct matrix matrix = {.type = type,
+                            .outputs = outputs,
+                            .columns = columns,
+                            .row_bytes = blocks_row_bytes(type, columns)};
     size_t size = outputs * matrix.row_bytes;
     unsigned char *data = malloc(size); /* exact: a read beyond it is caught by ASan */
     if (!data)
