@@ -31,7 +31,7 @@ static void between_layers(void *context, const struct forward_progress *at)
 bool feeding_prefill(struct feeding *feeding, const struct forward_lane *lanes, size_t count,
                      struct error *error)
 {
-    struct forward *forward = feeding->session->forward;
+    struct forward *forward = feeding->forward ? feeding->forward : feeding->session->forward;
     feeding->began = clock_seconds();
     forward_between_layers(forward, between_layers, feeding);
     const bool ok = forward_prefill(forward, lanes, count, error);

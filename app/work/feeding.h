@@ -20,6 +20,7 @@
 
 struct feeding {
     struct session *session;
+    struct forward *forward;        /* NULL: the session's */
     struct event_progress progress; /* before this; rate and time left are worked out */
     int64_t tokens;                 /* that the rate counts from before this, ... */
     double seconds;                 /* ... and the seconds that they took */
@@ -31,8 +32,7 @@ struct feeding {
 struct event_progress feeding_progress(const struct feeding *feeding, size_t tokens,
                                        double seconds);
 
-/* forward_prefill on the session's model. Where it computes on a device, nothing is told
- * before the end. */
+/* forward_prefill. Where it computes on a device, nothing is told before the end. */
 bool feeding_prefill(struct feeding *feeding, const struct forward_lane *lanes, size_t count,
                      struct error *error) WARN_UNUSED;
 
