@@ -176,7 +176,9 @@ const struct options_command_entry options_commands[OPTIONS_COMMANDS] = {
                        .arguments = "",
                        .summary = "measure how fast the model runs here",
                        .detail = "How fast it reads and answers, beside what the machine can do, "
-                                 "measured in the same run. Takes 1 GiB of memory."},
+                                 "measured in the same run: a processor's arithmetic between the "
+                                 "layers of what is read, its least and most beside the mean. "
+                                 "Takes 1 GiB of memory."},
     [OPTIONS_DOCTOR] = {.name = "doctor",
                         .arguments = "",
                         .summary = "look for what may be wrong here, and say what helps",

@@ -93,3 +93,14 @@ void forward_watch(struct forward *forward, forward_watcher *watcher, void *cont
     assert(operations_of(forward)->watch);
     operations_of(forward)->watch(forward, watcher, context);
 }
+
+size_t forward_progress_tokens(const struct forward_progress *progress)
+{
+    return progress->before + progress->tokens * progress->layers_done / progress->layers;
+}
+
+void forward_between_layers(struct forward *forward, forward_between *between, void *context)
+{
+    if (operations_of(forward)->between_layers)
+        operations_of(forward)->between_layers(forward, between, context);
+}

@@ -72,6 +72,26 @@ typedef void forward_watcher(void *context, const struct matrix *matrix, const f
  * makes. */
 void forward_watch(struct forward *forward, forward_watcher *watcher, void *context);
 
+/* Where a call of forward_prefill is, all of its lanes counted. */
+struct forward_progress {
+    size_t before; /* tokens of the passes that are over */
+    size_t tokens; /* of the pass in progress */
+    size_t layers_done, layers;
+};
+
+/* Tokens of the call that count as done: of the pass in progress in proportion to its layers.
+ * For those who watch: a state holds nothing of a pass that is not over. */
+size_t forward_progress_tokens(const struct forward_progress *progress);
+
+/* What is told after each layer of a pass of forward_prefill, on the thread that called it. The
+ * pool is idle and may be used, the forward may not. */
+typedef void forward_between(void *context, const struct forward_progress *progress);
+
+/* From now on; NULL: nobody is told. Results do not change, and what the callback takes is the
+ * pass's delay. Where layers are handed to a device, which works them on its own, nothing is
+ * told. */
+void forward_between_layers(struct forward *forward, forward_between *between, void *context);
+
 /* The numerics tag: what, besides weights and input, the bits depend on. */
 void forward_tag(const struct forward *forward, char tag[FORWARD_TAG_SIZE]);
 

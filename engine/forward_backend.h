@@ -34,6 +34,9 @@ struct forward_operations {
 
     /* NULL where activations are not in the processor's own memory. */
     void (*watch)(struct forward *forward, forward_watcher *watcher, void *context);
+
+    /* NULL where the processor does not work the layers itself. */
+    void (*between_layers)(struct forward *forward, forward_between *between, void *context);
 };
 
 /* The pass on the processor's own cores (cpu/). */
@@ -48,6 +51,6 @@ typedef struct forward *forward_module_open(const struct model *model, struct po
 
 /* A text that must equal the program's own: structs cross the border between the two. */
 #define FORWARD_MODULE_VERSION_SYMBOL "tidemark_module_version"
-#define FORWARD_MODULE_VERSION TIDEMARK_VERSION "/2"
+#define FORWARD_MODULE_VERSION TIDEMARK_VERSION "/3"
 
 #endif

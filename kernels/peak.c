@@ -7,11 +7,9 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#define ROUND_SECONDS 0.06
 #define HUGE_PAGE ((size_t)2 << 20)
 
 enum {
-    ITEMS_PER_THREAD = 32,       /* of one run: small against a thread that comes late */
     READ_ITEM_WORDS = 128 << 10, /* 1 MiB */
     PORTABLE_LANES = 48,
 };
@@ -81,41 +79,34 @@ const char *peak_flops_kind(void)
     return peak_level_at(0)->kind;
 }
 
-struct work {
+struct arithmetic {
     const struct peak_level *level;
-    uint64_t *words;
-    atomic_ullong done; /* multiply-adds, or words that were 1 */
+    double begin, seconds;
+    atomic_ullong rate; /* multiply-adds a second, of all items */
 };
 
+/* A thread's. Each counts up to its own end: that others are not at theirs yet is a matter of
+ * the round, not of the machine; that it came late is one of the machine. */
 static void multiply_item(void *context, size_t item, unsigned worker)
 {
-    struct work *work = context;
+    struct arithmetic *work = context;
+    double count = 0, seconds;
     (void)item;
     (void)worker;
-    atomic_fetch_add(&work->done, work->level->multiply_add(work->level->steps));
-}
-
-/* Repeats a run until a round's time is over; *rate is of work->done. */
-static bool timed(double *rate, struct pool *pool, pool_work *item, struct work *work, size_t items,
-                  struct error *error)
-{
-    double begin = clock_seconds(), seconds;
     do {
-        if (!pool_run(pool, item, work, items))
-            return error_set(error, ERROR_INTERRUPTED, "interrupted");
-        seconds = clock_seconds() - begin;
-    } while (seconds < ROUND_SECONDS);
-    *rate = (double)atomic_load(&work->done) / seconds;
-    return true;
+        count += (double)work->level->multiply_add(work->level->steps);
+        seconds = clock_seconds() - work->begin;
+    } while (seconds < work->seconds);
+    atomic_fetch_add(&work->rate, (unsigned long long)(count / seconds));
 }
 
-bool peak_flops(double *flops_per_s, struct pool *pool, struct error *error)
+bool peak_flops(double *flops_per_s, struct pool *pool, double seconds, struct error *error)
 {
-    struct work work = {.level = peak_level_at(0)};
-    size_t items = (size_t)pool_threads(pool) * ITEMS_PER_THREAD;
-    if (!timed(flops_per_s, pool, multiply_item, &work, items, error))
-        return false;
-    *flops_per_s *= 2;
+    struct arithmetic work = {
+        .level = peak_level_at(0), .begin = clock_seconds(), .seconds = seconds};
+    if (!pool_run(pool, multiply_item, &work, pool_threads(pool)))
+        return error_set(error, ERROR_INTERRUPTED, "interrupted");
+    *flops_per_s = 2 * (double)atomic_load(&work.rate);
     return true;
 }
 
@@ -140,9 +131,14 @@ uint64_t peak_sum(const uint64_t *words, size_t count)
     return portable_sum(words, count);
 }
 
+struct reading {
+    uint64_t *words;
+    atomic_ullong done; /* words that were 1 */
+};
+
 static void write_item(void *context, size_t item, unsigned worker)
 {
-    struct work *work = context;
+    struct reading *work = context;
     uint64_t *words = work->words + item * READ_ITEM_WORDS;
     (void)worker;
     for (size_t i = 0; i < READ_ITEM_WORDS; i++)
@@ -151,7 +147,7 @@ static void write_item(void *context, size_t item, unsigned worker)
 
 static void read_item(void *context, size_t item, unsigned worker)
 {
-    struct work *work = context;
+    struct reading *work = context;
     (void)worker;
     atomic_fetch_add(&work->done, peak_sum(work->words + item * READ_ITEM_WORDS, READ_ITEM_WORDS));
 }
@@ -183,7 +179,7 @@ bool peak_memory_open(struct peak_memory **memory, struct pool *pool, struct err
         free(m);
         return false;
     }
-    struct work work = {.words = m->words};
+    struct reading work = {.words = m->words};
     if (!pool_run(pool, write_item, &work, read_items)) {
         peak_memory_close(m);
         return error_set(error, ERROR_INTERRUPTED, "interrupted");
@@ -203,9 +199,14 @@ void peak_memory_close(struct peak_memory *memory)
 bool peak_read(double *bytes_per_s, const struct peak_memory *memory, struct pool *pool,
                struct error *error)
 {
-    struct work work = {.words = memory->words};
-    if (!timed(bytes_per_s, pool, read_item, &work, read_items, error))
-        return false;
-    *bytes_per_s *= sizeof(uint64_t);
+    struct reading work = {.words = memory->words};
+    const double begin = clock_seconds();
+    double seconds;
+    do {
+        if (!pool_run(pool, read_item, &work, read_items))
+            return error_set(error, ERROR_INTERRUPTED, "interrupted");
+        seconds = clock_seconds() - begin;
+    } while (seconds < PEAK_SECONDS);
+    *bytes_per_s = (double)(atomic_load(&work.done) * sizeof(uint64_t)) / seconds;
     return true;
 }

@@ -55,6 +55,8 @@ static void print_json(struct output *out, const struct bench_job *job)
         {"decode_tokens_per_s", result->decode_tokens_per_s},
         {lanes, result->decode_lanes_tokens_per_s},
         {"peak_flops", result->peak_flops},
+        {"peak_flops_least", result->peak_flops_least},
+        {"peak_flops_most", result->peak_flops_most},
         {"peak_bytes_per_s", result->peak_bytes_per_s},
         {"prefill_of_peak", result->prefill_of_peak},
         {"decode_of_peak", result->decode_of_peak},
@@ -86,7 +88,7 @@ static void print_text(struct output *out, const struct bench_job *job)
 {
     const struct measuring_result *result = &job->result;
     struct output_table table = {.columns = 4, .right = 0x2};
-    char text[QUANTITY_SIZE], beside[96];
+    char text[QUANTITY_SIZE], least[QUANTITY_SIZE], most[QUANTITY_SIZE], beside[96];
     output_line(out, job->model.name);
     output_format(out, ", %s, %s kernels, %u thread%s\n\n", result->weights, job->model.kernels,
                   job->threads, job->threads == 1 ? "" : "s");
@@ -99,8 +101,11 @@ static void print_text(struct output *out, const struct bench_job *job)
     snprintf(beside, sizeof beside, "answering, %zu lanes", result->lanes);
     add_row(&table, beside, quantity_rate(text, result->decode_lanes_tokens_per_s), "tokens/s",
             "all together");
+    snprintf(beside, sizeof beside, "%s, %s to %s", result->peak_flops_kind,
+             quantity_rate(least, result->peak_flops_least),
+             quantity_rate(most, result->peak_flops_most));
     add_row(&table, "peak arithmetic", quantity_rate(text, result->peak_flops), "operations/s",
-            result->peak_flops_kind);
+            beside);
     add_row(&table, "peak memory", quantity_rate(text, result->peak_bytes_per_s), "bytes/s",
             "reading");
     add_row(&table, "a state", quantity_bytes(text, (int64_t)result->state_bytes), "", "");

@@ -1,6 +1,7 @@
 #include "app/work/answer_states.h"
 
 #include "app/work/detail.h"
+#include "app/work/feeding.h"
 #include "app/work/prefix.h"
 #include "app/work/section_states.h"
 #include "app/work/upkeep.h"
@@ -268,8 +269,11 @@ bool answer_states_reread(struct session *session, int64_t document, int64_t sec
 static bool feed(struct session *session, struct state *state, const struct tokens *tokens,
                  struct error *error)
 {
+    struct feeding feeding = {
+        .session = session,
+        .progress = {.doing = "reading on", .tokens_expected = (int64_t)tokens->count}};
     struct forward_lane lane = {.state = state, .tokens = tokens->data, .count = tokens->count};
-    return forward_prefill(session->forward, &lane, 1, error);
+    return feeding_prefill(&feeding, &lane, 1, error);
 }
 
 /* Brings the state to where the first answer begins. */
@@ -291,7 +295,7 @@ static bool ask_first(struct session *session, struct answer_states_thread *thre
         break;
     case ANSWER_STATES_PREFIX:
         ok = prefix_reach(session, thread->document, thread->section, state, &info, tokens_reread,
-                            error) &&
+                          error) &&
              prompt_question(prompt, tokenizer, words, &tail, error);
         break;
     default:

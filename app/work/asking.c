@@ -2,6 +2,7 @@
 
 #include "app/work/answer_states.h"
 #include "app/work/detail.h"
+#include "app/work/feeding.h"
 #include "app/work/generate.h"
 #include "app/work/grounding.h"
 #include "app/work/json.h"
@@ -245,6 +246,9 @@ static bool reread_lanes(struct ask *ask, struct error *error)
     struct tokens tokens[ASKING_MAX_LANES] = {0};
     struct forward_lane lanes[ASKING_MAX_LANES];
     struct session *session = ask->session;
+    struct feeding feeding = {
+        .session = session,
+        .progress = {.doing = "reading passages", .document = ask->options.document}};
     bool ok = true;
     for (size_t i = 0; ok && i < ask->count; i++) {
         int64_t read = 0;
@@ -255,8 +259,9 @@ static bool reread_lanes(struct ask *ask, struct error *error)
         ask->result->sources[i].kind = STATES_SECTION;
         lanes[i] = (struct forward_lane){
             .state = ask->states[i], .tokens = tokens[i].data, .count = tokens[i].count};
+        feeding.progress.tokens_expected += (int64_t)tokens[i].count;
     }
-    ok = ok && forward_prefill(session->forward, lanes, ask->count, error);
+    ok = ok && feeding_prefill(&feeding, lanes, ask->count, error);
     for (size_t i = 0; i < ask->count; i++)
         tokens_free(&tokens[i]);
     return ok;

@@ -1,5 +1,6 @@
 #include "app/work/calibrating.h"
 
+#include "app/work/feeding.h"
 #include "app/work/ingest.h"
 #include "base/clock.h"
 #include "document/document.h"
@@ -19,15 +20,21 @@ struct calibration {
     double began;
 };
 
+static struct feeding feeding_of(const struct calibration *c)
+{
+    return (struct feeding){
+        .session = c->session,
+        .forward = c->forward,
+        .progress = {.doing = "calibrating", .tokens = c->done},
+        .tokens = c->done,
+        .seconds = clock_seconds() - c->began,
+    };
+}
+
 static void report(const struct calibration *c)
 {
-    double seconds = clock_seconds() - c->began;
-    struct event_progress progress = {
-        .doing = "calibrating",
-        .tokens = c->done,
-        .tokens_per_second = seconds > 0 ? (double)c->done / seconds : 0,
-        .seconds_left = -1,
-    };
+    const struct feeding feeding = feeding_of(c);
+    const struct event_progress progress = feeding_progress(&feeding, 0, 0);
     session_progress(c->session, &progress);
 }
 
@@ -40,7 +47,8 @@ static bool read_tokens(struct calibration *c, const int32_t *tokens, size_t cou
         size_t piece = count - at < PIECE ? count - at : PIECE;
         struct forward_lane lane = {
             .state = c->state, .tokens = tokens + at, .count = piece, .bits = bits};
-        if (!forward_prefill(c->forward, &lane, 1, error))
+        struct feeding feeding = feeding_of(c);
+        if (!feeding_prefill(&feeding, &lane, 1, error))
             return false;
         at += piece;
         c->done += (int64_t)piece;

@@ -1,5 +1,6 @@
 #include "app/work/evaluating.h"
 
+#include "app/work/feeding.h"
 #include "app/work/ingest.h"
 #include "base/clock.h"
 #include "document/document.h"
@@ -54,17 +55,35 @@ static bool count_bytes(struct evaluation *ev, const int32_t *tokens, size_t cou
     return true;
 }
 
+static struct feeding feeding_of(const struct evaluation *ev)
+{
+    const struct evaluating_result *result = ev->result;
+    return (struct feeding){
+        .session = ev->session,
+        .progress = {.doing = "evaluating", .tokens = result->tokens},
+        .tokens = result->tokens,
+        .seconds = result->seconds,
+    };
+}
+
+static void report(const struct evaluation *ev)
+{
+    const struct feeding feeding = feeding_of(ev);
+    const struct event_progress progress = feeding_progress(&feeding, 0, 0);
+    session_progress(ev->session, &progress);
+}
+
 static bool read_piece(struct evaluation *ev, struct evaluating_span *span, const int32_t *tokens,
                        size_t count, int64_t *bytes, struct error *error)
 {
     float bits[PIECE];
+    struct feeding feeding = feeding_of(ev);
     struct forward_lane lane = {.state = ev->state, .tokens = tokens, .count = count, .bits = bits};
     if (!count_bytes(ev, tokens, count, bytes, error))
         return false;
-    double begin = clock_seconds();
-    if (!forward_prefill(ev->session->forward, &lane, 1, error))
+    if (!feeding_prefill(&feeding, &lane, 1, error))
         return false;
-    double seconds = clock_seconds() - begin, sum = 0;
+    double seconds = clock_seconds() - feeding.began, sum = 0;
     for (size_t i = 0; i < count; i++)
         sum += (double)bits[i];
     span->bits += sum;
@@ -75,18 +94,6 @@ static bool read_piece(struct evaluation *ev, struct evaluating_span *span, cons
     ev->result->seconds += seconds;
     ev->result->tokens += (int64_t)count;
     return true;
-}
-
-static void report(struct evaluation *ev)
-{
-    const struct evaluating_result *result = ev->result;
-    struct event_progress progress = {
-        .doing = "evaluating",
-        .tokens = result->tokens,
-        .tokens_per_second = result->seconds > 0 ? (double)result->tokens / result->seconds : 0,
-        .seconds_left = -1,
-    };
-    session_progress(ev->session, &progress);
 }
 
 static bool read_section(struct evaluation *ev, const struct document_section *section,

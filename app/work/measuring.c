@@ -1,5 +1,6 @@
 #include "app/work/measuring.h"
 
+#include "app/work/sampling.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/utf8.h"
@@ -8,6 +9,7 @@
 #include <assert.h>
 #include <dirent.h>
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,7 +46,6 @@ static const char plain_text[] =
 /* In the order of a round. What multiplies for seconds leaves a device slower for a while:
  * what waits for the disk comes next. */
 enum figure {
-    FLOPS,
     PREFILL,
     SAVE,
     LOAD,
@@ -52,8 +53,12 @@ enum figure {
     BYTES,
     DECODE,
     DECODE_LANES,
+    MEASURED, /* so many; the others come with them */
+    FLOPS = MEASURED,
+    PREFILL_OF_PEAK,
+    DECODE_OF_PEAK,
+    FIGURES,
 };
-enum { FIGURES = DECODE_LANES + 1 };
 
 struct bench {
     struct session *session;
@@ -73,9 +78,11 @@ struct bench {
     int64_t saves;
 
     unsigned rounds;
-    double *samples; /* [FIGURES][rounds] */
+    double *values; /* [FIGURES][rounds] */
+    double least_flops, most_flops;
     double began;
-    int64_t tokens; /* run so far, for the progress shown */
+    unsigned measured; /* of all rounds' figures */
+    int64_t tokens;    /* run so far, for the progress shown */
 };
 
 /* --- the text ---------------------------------------------------------------------- */
@@ -116,16 +123,23 @@ static bool prepare_text(struct bench *bench, struct error *error)
 /* --- the model --------------------------------------------------------------------- */
 
 /* As `read` does it: from the beginning, with the surprise of each token. */
-static bool time_prefill(struct bench *bench, size_t count, double *seconds, struct error *error)
+static bool prefill(struct bench *bench, size_t count, struct error *error)
 {
     struct forward_lane lane = {
         .state = bench->states[0], .tokens = bench->text.data, .count = count, .bits = bench->bits};
-    state_reset(lane.state);
-    double begin = clock_seconds();
     if (!forward_prefill(bench->session->forward, &lane, 1, error))
         return false;
-    *seconds = clock_seconds() - begin;
     bench->tokens += (int64_t)count;
+    return true;
+}
+
+static bool time_prefill(struct bench *bench, size_t count, double *seconds, struct error *error)
+{
+    state_reset(bench->states[0]);
+    double begin = clock_seconds();
+    if (!prefill(bench, count, error))
+        return false;
+    *seconds = clock_seconds() - begin;
     return true;
 }
 
@@ -235,7 +249,7 @@ static struct states_info saved_info(const struct bench *bench, const struct sta
     return session_info(bench->session, 1, STATES_PREFIX, bench->saves, &text, state);
 }
 
-static bool time_save(struct bench *bench, double *seconds, struct error *error)
+static bool time_save(struct bench *bench, double *ms, struct error *error)
 {
     struct state *state = bench->states[0];
     bench->saves++;
@@ -244,7 +258,7 @@ static bool time_save(struct bench *bench, double *seconds, struct error *error)
     if (!state_fetch(state, error) ||
         !states_put(bench->saved, &info, state->data, state->floats * sizeof *state->data, error))
         return false;
-    *seconds = clock_seconds() - begin;
+    *ms = (clock_seconds() - begin) * 1e3;
     return true;
 }
 
@@ -264,17 +278,17 @@ static bool load(struct bench *bench, struct state *state, struct error *error)
     return true;
 }
 
-static bool time_load(struct bench *bench, double *seconds, struct error *error)
+static bool time_load(struct bench *bench, double *ms, struct error *error)
 {
     double begin = clock_seconds();
     if (!load(bench, bench->states[1], error))
         return false;
-    *seconds = clock_seconds() - begin;
+    *ms = (clock_seconds() - begin) * 1e3;
     return true;
 }
 
 /* From the database to the choice after one token more, a GPU's memory on the way. */
-static bool time_first_token(struct bench *bench, double *seconds, struct error *error)
+static bool time_first_token(struct bench *bench, double *ms, struct error *error)
 {
     struct state *state = bench->states[1];
     double begin = clock_seconds();
@@ -282,82 +296,130 @@ static bool time_first_token(struct bench *bench, double *seconds, struct error 
         !forward_decode(bench->session->forward, &state, bench->text.data, 1, error) ||
         !choose(bench, &state, 1, error))
         return false;
-    *seconds = clock_seconds() - begin;
+    *ms = (clock_seconds() - begin) * 1e3;
     return true;
 }
 
 /* --- rounds ------------------------------------------------------------------------ */
 
-static bool measure(struct bench *bench, enum figure figure, double *value, struct error *error)
+static void show_progress(struct bench *bench, size_t tokens)
 {
-    double seconds = 0, count = 0;
-    bool ok = false;
-    switch (figure) {
-    case FLOPS:
-        if (!bench->device)
-            return peak_flops(value, bench->session->pool, error);
-        ok = forward_peak(bench->session->forward, &bench->peak, error);
-        *value = bench->peak.matrix_flops;
-        return ok;
-    case BYTES:
-        if (!bench->device)
-            return peak_read(value, bench->memory, bench->session->pool, error);
-        *value = bench->peak.copy_bytes; /* measured with the other */
-        return true;
-    case PREFILL:
-        count = (double)bench->stretch;
-        ok = time_prefill(bench, bench->stretch, &seconds, error);
-        break;
-    case DECODE:
-        count = (double)bench->steps;
-        ok = time_decode(bench, 1, bench->steps, &seconds, error);
-        break;
-    case DECODE_LANES:
-        count = (double)(bench->lane_steps * bench->lanes);
-        ok = time_decode(bench, bench->lanes, bench->lane_steps, &seconds, error);
-        break;
-    case SAVE:
-        ok = time_save(bench, &seconds, error);
-        break;
-    case LOAD:
-        ok = time_load(bench, &seconds, error);
-        break;
-    case FIRST_TOKEN:
-        ok = time_first_token(bench, &seconds, error);
-        break;
-    }
-    if (ok)
-        *value = count > 0 ? count / seconds : seconds * 1e3; /* a rate, or milliseconds */
-    return ok;
-}
-
-static void show_progress(struct bench *bench, double measured)
-{
-    double all = ((double)bench->rounds + 1) * FIGURES;
+    double all = ((double)bench->rounds + 1) * MEASURED, measured = bench->measured;
     double elapsed = clock_seconds() - bench->began;
     struct event_progress progress = {
         .doing = "measuring",
-        .tokens = bench->tokens,
+        .tokens = bench->tokens + (int64_t)tokens,
         .seconds_left = measured > 0 ? elapsed / measured * (all - measured) : -1,
     };
     session_progress(bench->session, &progress);
 }
 
-static double *sample(struct bench *bench, enum figure figure, unsigned round)
+struct sampled {
+    struct bench *bench;
+    struct sampling sampling;
+};
+
+static void between_layers(void *context, const struct forward_progress *progress)
 {
-    return &bench->samples[(size_t)figure * bench->rounds + round];
+    struct sampled *sampled = context;
+    show_progress(sampled->bench, forward_progress_tokens(progress));
+    sampling_between(&sampled->sampling);
 }
 
-/* The arithmetic of a processor that others use, too, changes within the seconds that reading
- * takes: it is measured once more after that, and the mean counts. */
-static bool measure_flops_after(struct bench *bench, double *before, struct error *error)
+/* The processor's peak is that of the seconds in which it reads. */
+static bool prefill_sampled(struct bench *bench, struct sampling *sampling, struct error *error)
 {
-    double after;
-    if (bench->device)
-        return true;
-    if (!peak_flops(&after, bench->session->pool, error))
+    struct forward *forward = bench->session->forward;
+    struct sampled sampled = {.bench = bench, .sampling.pool = bench->session->pool};
+    state_reset(bench->states[0]);
+    forward_between_layers(forward, between_layers, &sampled);
+    bool ok = sampling_begin(&sampled.sampling, error) && prefill(bench, bench->stretch, error) &&
+              sampling_end(&sampled.sampling, error);
+    forward_between_layers(forward, NULL, NULL);
+    *sampling = sampled.sampling;
+    return ok;
+}
+
+/* A GPU's peak is measured before. */
+static bool prefill_after_peak(struct bench *bench, struct sampling *sampling, struct error *error)
+{
+    double seconds;
+    if (!forward_peak(bench->session->forward, &bench->peak, error))
         return false;
-    *before = (*before + after) / 2;
+    sampling_add(sampling, 0, bench->peak.matrix_flops);
+    if (!time_prefill(bench, bench->stretch, &seconds, error))
+        return false;
+    sampling_add(sampling, seconds, bench->peak.matrix_flops);
+    return true;
+}
+
+static bool measure_prefill(struct bench *bench, double values[FIGURES], struct error *error)
+{
+    const struct model_cost cost = model_cost(bench->session->model);
+    struct sampling sampling = {0};
+    if (bench->device ? !prefill_after_peak(bench, &sampling, error)
+                      : !prefill_sampled(bench, &sampling, error))
+        return false;
+    values[PREFILL] = (double)bench->stretch / sampling.seconds;
+    values[FLOPS] = sampling_peak(&sampling);
+    values[PREFILL_OF_PEAK] =
+        2 * (cost.layer_weights + cost.output_weights) * values[PREFILL] / values[FLOPS];
+    bench->least_flops = fmin(bench->least_flops, sampling.least);
+    bench->most_flops = fmax(bench->most_flops, sampling.most);
+    return true;
+}
+
+static bool measure_bytes(struct bench *bench, double *rate, struct error *error)
+{
+    *rate = bench->peak.copy_bytes; /* measured with the other */
+    return bench->device || peak_read(rate, bench->memory, bench->session->pool, error);
+}
+
+static bool measure_decode(struct bench *bench, size_t lanes, size_t steps, double *rate,
+                           struct error *error)
+{
+    double seconds;
+    if (!time_decode(bench, lanes, steps, &seconds, error))
+        return false;
+    *rate = (double)(lanes * steps) / seconds;
+    return true;
+}
+
+static bool measure(struct bench *bench, enum figure figure, double values[FIGURES],
+                    struct error *error)
+{
+    double *value = &values[figure];
+    switch (figure) {
+    case PREFILL:
+        return measure_prefill(bench, values, error);
+    case SAVE:
+        return time_save(bench, value, error);
+    case LOAD:
+        return time_load(bench, value, error);
+    case FIRST_TOKEN:
+        return time_first_token(bench, value, error);
+    case BYTES:
+        return measure_bytes(bench, value, error);
+    case DECODE:
+        return measure_decode(bench, 1, bench->steps, value, error);
+    default:
+        return measure_decode(bench, bench->lanes, bench->lane_steps, value, error);
+    }
+}
+
+static bool run_round(struct bench *bench, double values[FIGURES], struct error *error)
+{
+    const struct model_cost cost = model_cost(bench->session->model);
+    for (int figure = 0; figure < MEASURED; figure++) {
+        if (session_cancelled(bench->session))
+            return error_set(error, ERROR_INTERRUPTED, "interrupted");
+        show_progress(bench, 0);
+        if (!measure(bench, (enum figure)figure, values, error))
+            return false;
+        bench->measured++;
+    }
+    values[DECODE_OF_PEAK] =
+        (cost.layer_bytes + cost.output_bytes) * values[DECODE] / values[BYTES];
     return true;
 }
 
@@ -365,22 +427,18 @@ static bool measure_flops_after(struct bench *bench, double *before, struct erro
  * falls on model and ceilings alike. The first is a warm-up and not counted. */
 static bool run_rounds(struct bench *bench, struct error *error)
 {
+    double values[FIGURES];
     bench->began = clock_seconds();
-    for (unsigned round = 0; round <= bench->rounds; round++)
-        for (int figure = 0; figure < FIGURES; figure++) {
-            double value;
-            if (session_cancelled(bench->session))
-                return error_set(error, ERROR_INTERRUPTED, "interrupted");
-            show_progress(bench, (double)round * FIGURES + figure);
-            if (!measure(bench, (enum figure)figure, &value, error))
-                return false;
-            if (round == 0)
-                continue;
-            *sample(bench, (enum figure)figure, round - 1) = value;
-            if (figure == PREFILL &&
-                !measure_flops_after(bench, sample(bench, FLOPS, round - 1), error))
-                return false;
-        }
+    if (!run_round(bench, values, error))
+        return false;
+    bench->least_flops = INFINITY;
+    bench->most_flops = 0;
+    for (unsigned round = 0; round < bench->rounds; round++) {
+        if (!run_round(bench, values, error))
+            return false;
+        for (size_t figure = 0; figure < FIGURES; figure++)
+            bench->values[figure * bench->rounds + round] = values[figure];
+    }
     return true;
 }
 
@@ -392,15 +450,14 @@ static int compare(const void *left, const void *right)
 
 static double median(struct bench *bench, enum figure figure)
 {
-    double *samples = sample(bench, figure, 0);
-    qsort(samples, bench->rounds, sizeof *samples, compare);
-    return (samples[(bench->rounds - 1) / 2] + samples[bench->rounds / 2]) / 2;
+    double *values = &bench->values[(size_t)figure * bench->rounds];
+    qsort(values, bench->rounds, sizeof *values, compare);
+    return (values[(bench->rounds - 1) / 2] + values[bench->rounds / 2]) / 2;
 }
 
 static void fill_result(struct bench *bench, struct measuring_result *result)
 {
     const struct model *model = bench->session->model;
-    const struct model_cost cost = model_cost(model);
     *result = (struct measuring_result){
         .prefill_tokens_per_s = median(bench, PREFILL),
         .decode_tokens_per_s = median(bench, DECODE),
@@ -408,23 +465,23 @@ static void fill_result(struct bench *bench, struct measuring_result *result)
         .decode_lanes_tokens_per_s = median(bench, DECODE_LANES),
         .peak_flops_kind = bench->device ? bench->peak.matrix_kind : peak_flops_kind(),
         .peak_flops = median(bench, FLOPS),
+        .peak_flops_least = bench->least_flops,
+        .peak_flops_most = bench->most_flops,
         .peak_bytes_per_s = median(bench, BYTES),
+        .prefill_of_peak = median(bench, PREFILL_OF_PEAK),
+        .decode_of_peak = median(bench, DECODE_OF_PEAK),
         .state_bytes = (double)state_bytes(&model->shape),
         .state_save_ms = median(bench, SAVE),
         .state_load_ms = median(bench, LOAD),
         .first_token_ms = median(bench, FIRST_TOKEN),
     };
     model_weight_types(model, result->weights, sizeof result->weights);
-    result->prefill_of_peak = 2 * (cost.layer_weights + cost.output_weights) *
-                              result->prefill_tokens_per_s / result->peak_flops;
-    result->decode_of_peak = (cost.layer_bytes + cost.output_bytes) * result->decode_tokens_per_s /
-                             result->peak_bytes_per_s;
 }
 
 static bool prepare(struct bench *bench, struct error *error)
 {
-    bench->samples = calloc(bench->rounds, FIGURES * sizeof *bench->samples);
-    if (!bench->samples)
+    bench->values = calloc(bench->rounds, FIGURES * sizeof *bench->values);
+    if (!bench->values)
         return error_out_of_memory(error);
     struct forward *forward = bench->session->forward;
     bench->device = forward_device(forward, &(struct forward_device){0}, NULL);
@@ -455,7 +512,7 @@ static void release(struct bench *bench)
         state_free(bench->states[i]);
     free(bench->bits);
     tokens_free(&bench->text);
-    free(bench->samples);
+    free(bench->values);
 }
 
 bool measuring_run(struct session *session, unsigned rounds, struct measuring_result *result,

@@ -1,5 +1,8 @@
 #include "app/work/prefix.h"
 
+#include "app/work/feeding.h"
+#include "base/clock.h"
+
 void prefix_hash_section(struct hash_stream *stream, const struct library_section *section)
 {
     /* The size goes in too, so that where one section ends counts. */
@@ -92,6 +95,9 @@ bool prefix_reach(struct session *session, int64_t document, int64_t section, st
                      (long long)section + 1, next ? "section " : "the beginning, section ",
                      (long long)next + 1);
     struct tokens tokens = {0};
+    struct feeding feeding = {.session = session,
+                              .progress = {.doing = "reading on", .document = document}};
+    const double began = clock_seconds();
     bool ok = true;
     for (; ok && next <= section; next++) {
         struct library_section text;
@@ -99,8 +105,11 @@ bool prefix_reach(struct session *session, int64_t document, int64_t section, st
         ok = library_get_section(session->library, document, next, LIBRARY_TEXT, &text, error);
         if (!ok)
             break;
-        ok = session_encode_section(session, text.text, text.text_size, next > 0, &tokens, error) &&
-             prefix_feed(session, state, &tokens, error);
+        feeding.progress.tokens = feeding.tokens = *tokens_reread;
+        feeding.seconds = clock_seconds() - began;
+        ok = session_encode_section(session, text.text, text.text_size, next > 0, &tokens, error);
+        struct forward_lane lane = {.state = state, .tokens = tokens.data, .count = tokens.count};
+        ok = ok && feeding_prefill(&feeding, &lane, 1, error);
         *tokens_reread += (int64_t)tokens.count;
         library_section_free(&text);
     }

@@ -1,5 +1,6 @@
 #include "app/work/reading.h"
 
+#include "app/work/feeding.h"
 #include "app/work/following.h"
 #include "app/work/ingest.h"
 #include "app/work/keeping.h"
@@ -91,21 +92,25 @@ static double spent(const struct walk *w)
     return w->started > 0 ? clock_seconds() - w->started - w->paused : 0;
 }
 
+static struct feeding feeding_of(struct walk *w, int64_t section)
+{
+    return (struct feeding){
+        .session = w->session,
+        .progress = {.doing = "reading",
+                     .document = w->document.id,
+                     .section = section,
+                     .sections = w->document.sections,
+                     .tokens = (int64_t)w->state->tokens,
+                     .tokens_expected = expected_tokens(w)},
+        .tokens = w->result->tokens_read,
+        .seconds = spent(w),
+    };
+}
+
 static void report(struct walk *w, int64_t section)
 {
-    double rate = (double)w->result->tokens_read / fmax(spent(w), 1e-6);
-    int64_t expected = expected_tokens(w);
-    struct event_progress progress = {
-        .doing = "reading",
-        .document = w->document.id,
-        .section = section,
-        .sections = w->document.sections,
-        .tokens = (int64_t)w->state->tokens,
-        .tokens_expected = expected,
-        .tokens_per_second = rate,
-        .seconds_left =
-            w->result->tokens_read ? (double)(expected - (int64_t)w->state->tokens) / rate : -1,
-    };
+    const struct feeding feeding = feeding_of(w, section);
+    const struct event_progress progress = feeding_progress(&feeding, 0, 0);
     session_progress(w->session, &progress);
 }
 
@@ -159,14 +164,15 @@ static size_t piece_size(const struct walk *w, size_t left)
     return left < size ? left : size;
 }
 
-static bool read_piece(struct walk *w, size_t at, size_t count, struct error *error)
+static bool read_piece(struct walk *w, int64_t section, size_t at, size_t count,
+                       struct error *error)
 {
+    struct feeding feeding = feeding_of(w, section);
     struct forward_lane lane = {
         .state = w->state, .tokens = w->tokens.data + at, .count = count, .bits = w->bits + at};
-    double begin = clock_seconds();
-    if (!forward_prefill(w->session->forward, &lane, 1, error))
+    if (!feeding_prefill(&feeding, &lane, 1, error))
         return false;
-    double pace = (double)count / fmax(clock_seconds() - begin, 1e-9);
+    double pace = (double)count / fmax(clock_seconds() - feeding.began, 1e-9);
     w->pace = (w->pace + pace) / 2;
     w->result->tokens_read += (int64_t)count;
     return true;
@@ -180,7 +186,7 @@ static bool read_tokens(struct walk *w, int64_t section, struct error *error)
         return false;
     for (size_t at = 0; at < w->tokens.count;) {
         size_t count = piece_size(w, w->tokens.count - at);
-        if (!pause_reading(w, error) || !read_piece(w, at, count, error))
+        if (!pause_reading(w, error) || !read_piece(w, section, at, count, error))
             return false;
         at += count;
         w->characters = before + w->section_characters * (int64_t)at / (int64_t)w->tokens.count;
@@ -367,17 +373,19 @@ static bool read_section(struct walk *w, int64_t ordinal, struct error *error)
 }
 
 /* How long 64 tokens take here, on a lane of their own. */
-static bool trial(struct session *session, double *tokens_per_second, struct error *error)
+static bool trial(struct walk *w, double *tokens_per_second, struct error *error)
 {
-    struct state *state = state_new(&session->model->shape, error);
+    struct feeding feeding = {
+        .session = w->session,
+        .progress = {.doing = "timing the model", .document = w->document.id}};
+    struct state *state = state_new(&w->session->model->shape, error);
     if (!state)
         return false;
     int32_t tokens[TRIAL] = {0};
     float bits[TRIAL];
     struct forward_lane lane = {.state = state, .tokens = tokens, .count = TRIAL, .bits = bits};
-    double begin = clock_seconds();
-    bool ok = forward_prefill(session->forward, &lane, 1, error);
-    *tokens_per_second = TRIAL / fmax(clock_seconds() - begin, 1e-9);
+    bool ok = feeding_prefill(&feeding, &lane, 1, error);
+    *tokens_per_second = TRIAL / fmax(clock_seconds() - feeding.began, 1e-9);
     state_free(state);
     return ok;
 }
@@ -474,7 +482,7 @@ static bool resume(struct walk *w, int64_t *next, struct error *error)
 static bool begin_reading(struct walk *w, int64_t next, struct error *error)
 {
     struct session *session = w->session;
-    if (!trial(session, &w->pace, error))
+    if (!trial(w, &w->pace, error))
         return false;
     int64_t left = expected_tokens(w) - (int64_t)w->state->tokens;
     if (!w->early)

@@ -1,9 +1,9 @@
 #include "app/work/section_states.h"
 
+#include "app/work/feeding.h"
 #include "app/work/upkeep.h"
 #include "base/clock.h"
 
-#include <math.h>
 #include <stdlib.h>
 
 /* Lanes of sections whose states are being made together. */
@@ -18,7 +18,9 @@ struct batch {
     size_t *places; /* index of each in the caller's arrays */
     size_t count;
     size_t waiting; /* tokens not run yet */
-    int64_t total;
+    size_t run;     /* tokens, preambles included */
+    int64_t total;  /* of the document's text, run or not */
+    double started;
 };
 
 enum { BATCH_TOKENS = 2048 }; /* full passes, and still a sign of life now and then */
@@ -55,14 +57,28 @@ static void batch_free(struct batch *batch)
     free(batch->places);
 }
 
+static struct feeding feeding_of(const struct batch *batch)
+{
+    return (struct feeding){
+        .session = batch->session,
+        .progress = {.doing = "making section states",
+                     .document = batch->document,
+                     .tokens = (int64_t)batch->run},
+        .tokens = (int64_t)batch->run,
+        .seconds = clock_seconds() - batch->started,
+    };
+}
+
 /* Runs what waits and keeps the states; fills the caller's infos. */
 static bool batch_run(struct batch *batch, struct states_info *infos, struct error *error)
 {
     struct session *session = batch->session;
     if (batch->count == 0)
         return true;
-    if (!forward_prefill(session->forward, batch->lanes, batch->count, error))
+    struct feeding feeding = feeding_of(batch);
+    if (!feeding_prefill(&feeding, batch->lanes, batch->count, error))
         return false;
+    batch->run += batch->waiting;
     for (size_t i = 0; i < batch->count; i++) {
         struct states_place *place = &batch->infos[i].place;
         struct hash text = batch->infos[i].key.text;
@@ -135,23 +151,15 @@ bool section_states_load(struct session *session, int64_t document, const int64_
                          size_t count, struct state *const *states, struct states_info *infos,
                          bool *from_saved, int64_t *tokens_reread, struct error *error)
 {
-    struct batch batch = {.session = session, .document = document};
-    double started = clock_seconds();
+    struct batch batch = {.session = session, .document = document, .started = clock_seconds()};
     bool ok = batch_new(&batch, count ? count : 1, error);
     for (size_t i = 0; ok && i < count; i++) {
         ok = load_or_add(&batch, i, sections[i], states[i], &infos[i], &from_saved[i], error);
         if (!ok || batch.waiting < BATCH_TOKENS)
             continue;
         ok = batch_run(&batch, infos, error);
-        struct event_progress progress = {
-            .doing = "making section states",
-            .document = document,
-            .section = sections[i],
-            .sections = (int64_t)count,
-            .tokens = batch.total,
-            .tokens_per_second = (double)batch.total / fmax(clock_seconds() - started, 1e-6),
-            .seconds_left = -1,
-        };
+        const struct feeding feeding = feeding_of(&batch);
+        const struct event_progress progress = feeding_progress(&feeding, 0, 0);
         session_progress(session, &progress);
     }
     ok = ok && batch_run(&batch, infos, error);

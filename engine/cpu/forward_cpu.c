@@ -106,7 +106,23 @@ static void watch_forward(struct forward *f, forward_watcher *watcher, void *con
     f->watcher_context = context;
 }
 
+static void tell_between_layers(struct forward *f, forward_between *between, void *context)
+{
+    f->between = between;
+    f->between_context = context;
+}
+
 /* --- passes -------------------------------------------------------------------------------- */
+
+static void tell_progress(struct forward *f)
+{
+    if (f->decoding || !f->between)
+        return;
+    f->progress.tokens = f->rows;
+    f->progress.layers_done = f->layer_index + 1;
+    f->progress.layers = f->model->shape.layers;
+    f->between(f->between_context, &f->progress);
+}
 
 static bool run_pass(struct forward *f, struct error *error)
 {
@@ -115,6 +131,8 @@ static bool run_pass(struct forward *f, struct error *error)
         f->layer = &f->model->layers[i];
         f->layer_index = i;
         done = f->decoding ? cpu_decode_layer(f) : cpu_prefill_layer(f);
+        if (done)
+            tell_progress(f);
     }
     if (!done || !cpu_logits(f))
         return error_set(error, ERROR_INTERRUPTED, "interrupted");
@@ -177,6 +195,7 @@ static bool prefill(struct forward *f, const struct forward_lane *lanes, size_t 
         cpu_first_bits(f, &lanes[i]);
     }
     begin_pass(f, false);
+    f->progress.before = 0;
     for (size_t i = 0; i < count; i++)
         for (size_t at = 0; at < lanes[i].count;) {
             at += add_segment(f, &lanes[i], at);
@@ -184,6 +203,7 @@ static bool prefill(struct forward *f, const struct forward_lane *lanes, size_t 
                 continue;
             if (!run_pass(f, error))
                 return false;
+            f->progress.before += f->rows;
             begin_pass(f, false);
         }
     if (f->rows && !run_pass(f, error))
@@ -246,4 +266,5 @@ static const struct forward_operations operations = {
     .tag = tag_forward,
     .free = free_forward,
     .watch = watch_forward,
+    .between_layers = tell_between_layers,
 };

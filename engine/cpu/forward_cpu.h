@@ -67,6 +67,10 @@ struct forward {
     forward_watcher *watcher; /* NULL: none */
     void *watcher_context;
 
+    forward_between *between; /* NULL: none */
+    void *between_context;
+    struct forward_progress progress; /* of the call of prefill in progress */
+
     /* The pass in progress. */
     size_t rows;
     bool decoding;

@@ -53,11 +53,21 @@ class Models(harness.Test):
         other = self.tiny_home("mamba")
         self.check_pair(self.user.model, other.model)
 
+    def check_ratios(self, measured):
+        """Of one round: they are those of the numbers beside them."""
+        weights = self.good(self.user, "model", "--json").json["weights_per_token"]
+        reading = 2 * weights * measured["prefill_tokens_per_s"]
+        self.assertAlmostEqual(measured["prefill_of_peak"] * measured["peak_flops"] / reading, 1,
+                               5, measured)
+        self.assertLessEqual(measured["peak_flops_least"], measured["peak_flops"], measured)
+        self.assertLessEqual(measured["peak_flops"], measured["peak_flops_most"], measured)
+
     def test_pace(self):
         """What `bench` measured, `model` tells."""
         self.assertIsNone(self.good(self.user, "model", "--json").json["bench"])
         self.assertIn("not measured yet", self.good(self.user, "model").out)
         measured = self.good(self.user, "bench", "--rounds", "1", "--threads", "1", "--json").json
+        self.check_ratios(measured)
         told = self.good(self.user, "model", "--json").json["bench"]
         for key in ("prefill_tokens_per_s", "decode_tokens_per_s", "kernels", "threads"):
             self.assertEqual(told[key], measured[key], (told, measured))

@@ -64,7 +64,7 @@ static void test_rates(void **unused)
     assert_true(peak_memory_open(&memory, pool, &error));
     for (int round = 0; round < 2; round++) {
         double flops, bytes;
-        assert_true(peak_flops(&flops, pool, &error));
+        assert_true(peak_flops(&flops, pool, round ? PEAK_SECONDS : 0.005, &error));
         assert_true(peak_read(&bytes, memory, pool, &error));
         printf("%s: %.1f GFLOP/s, %.1f GB/s\n", peak_flops_kind(), flops / 1e9, bytes / 1e9);
         assert_true(isfinite(flops) && flops > 0);
@@ -86,7 +86,7 @@ static void test_cancelled(void **unused)
     pool_set_cancel(pool, &cancel);
     assert_true(peak_memory_open(&memory, pool, &error));
     cancel = true;
-    assert_false(peak_flops(&rate, pool, &error));
+    assert_false(peak_flops(&rate, pool, PEAK_SECONDS, &error));
     assert_int_equal(error.kind, ERROR_INTERRUPTED);
     error.kind = ERROR_NONE;
     assert_false(peak_read(&rate, memory, pool, &error));
