@@ -2,7 +2,8 @@
  * Private to kernels/x86; contracts are those of struct kernels.
  *
  * Prefill multiplies tiles of bf16 (amx_tiles.h), made in amx_panel.c: amx_prefill.c, of AMX_FEW
- * rows at most amx_few.c. Decode is the VNNI level's (vnni.h), but that several lanes are
+ * rows at most amx_few.c; Q4_K with rows that a norm has made by tiles of bytes, however many
+ * they are: amx_bytes.c. Decode is the VNNI level's (vnni.h), but that several lanes are
  * multiplied by tiles of bytes (amx_lanes.c). */
 #ifndef TIDEMARK_KERNELS_X86_AMX_H
 #define TIDEMARK_KERNELS_X86_AMX_H
