@@ -80,9 +80,11 @@ struct bench {
     unsigned rounds;
     double *values; /* [FIGURES][rounds] */
     double least_flops, most_flops;
-    double began;
-    unsigned measured; /* of all rounds' figures */
-    int64_t tokens;    /* run so far, for the progress shown */
+    unsigned rounds_done;  /* the warm-up included */
+    int figure;            /* being measured ... */
+    double since;          /* ... since then */
+    double took[MEASURED]; /* seconds, last time */
+    int64_t tokens;        /* run so far, for the progress shown */
 };
 
 /* --- the text ---------------------------------------------------------------------- */
@@ -302,14 +304,26 @@ static bool time_first_token(struct bench *bench, double *ms, struct error *erro
 
 /* --- rounds ------------------------------------------------------------------------ */
 
+/* Each figure is expected to take as long as last time; before there was one, nothing is. */
+static double seconds_left(const struct bench *bench)
+{
+    double left = bench->took[bench->figure] - (clock_seconds() - bench->since), round = 0;
+    if (bench->rounds_done == 0)
+        return -1;
+    left = fmax(left, 0);
+    for (int figure = 0; figure < MEASURED; figure++) {
+        left += figure > bench->figure ? bench->took[figure] : 0;
+        round += bench->took[figure];
+    }
+    return left + round * (double)(bench->rounds - bench->rounds_done);
+}
+
 static void show_progress(struct bench *bench, size_t tokens)
 {
-    double all = ((double)bench->rounds + 1) * MEASURED, measured = bench->measured;
-    double elapsed = clock_seconds() - bench->began;
     struct event_progress progress = {
         .doing = "measuring",
         .tokens = bench->tokens + (int64_t)tokens,
-        .seconds_left = measured > 0 ? elapsed / measured * (all - measured) : -1,
+        .seconds_left = seconds_left(bench),
     };
     session_progress(bench->session, &progress);
 }
@@ -413,11 +427,14 @@ static bool run_round(struct bench *bench, double values[FIGURES], struct error 
     for (int figure = 0; figure < MEASURED; figure++) {
         if (session_cancelled(bench->session))
             return error_set(error, ERROR_INTERRUPTED, "interrupted");
+        bench->figure = figure;
+        bench->since = clock_seconds();
         show_progress(bench, 0);
         if (!measure(bench, (enum figure)figure, values, error))
             return false;
-        bench->measured++;
+        bench->took[figure] = clock_seconds() - bench->since;
     }
+    bench->rounds_done++;
     values[DECODE_OF_PEAK] =
         (cost.layer_bytes + cost.output_bytes) * values[DECODE] / values[BYTES];
     return true;
@@ -428,7 +445,6 @@ static bool run_round(struct bench *bench, double values[FIGURES], struct error 
 static bool run_rounds(struct bench *bench, struct error *error)
 {
     double values[FIGURES];
-    bench->began = clock_seconds();
     if (!run_round(bench, values, error))
         return false;
     bench->least_flops = INFINITY;
