@@ -313,6 +313,72 @@ static void test_products(void **unused)
         }
 }
 
+/* p's product by a level, into p->y. */
+static void multiply_all(struct product *p, const struct kernels *kernels, bool decode)
+{
+    reset(p);
+    (decode ? kernels->decode_matmul : kernels->prefill_matmul)(
+        p->y, p->y_stride, &p->matrix, 0, p->matrix.outputs,
+        prepared(p, kernels, decode, 0, p->rows), p->x_stride, p->rows, false, p->scratch);
+}
+
+/* What became of p->y, which was `sound` before row `row`, or output `output`, had a number that
+ * is none. */
+static void check_spoiled(const struct product *p, const float *sound, size_t row, size_t output,
+                          const char *name, bool decode)
+{
+    for (size_t r = 0; r < p->rows; r++)
+        for (size_t j = 0; j < p->matrix.outputs; j++) {
+            const float *y = &p->y[r * p->y_stride + j];
+            const bool spoiled = r == row || j == output;
+            if (spoiled ? isfinite(*y) : memcmp(y, &sound[r * p->y_stride + j], sizeof *y) != 0)
+                fail_msg(
+                    "%s %s %s: row %zu of %zu, output %zu of %zu is %g where %s %zu is spoiled",
+                    name, decode ? "decode" : "prefill", blocks_layout(p->matrix.type)->name, r,
+                    p->rows, j, p->matrix.outputs, (double)*y, row < p->rows ? "row" : "output",
+                    row < p->rows ? row : output);
+        }
+}
+
+/* An infinity or NaN in a row makes nothing finite of that row, and changes no other; the same of
+ * an output whose block has such a scale or minimum. */
+static void test_not_finite(void **unused)
+{
+    const float bad[] = {NAN, INFINITY, -INFINITY};
+    const uint16_t halves[] = {0x7E00, 0x7C00, 0xFC00};
+    struct random random = random_seeded();
+    (void)unused;
+    for (size_t level = 0; kernels_at(level); level++)
+        for (size_t i = 0; i < 24; i++) {
+            const struct kernels *kernels = kernels_at(level);
+            const bool decode = i % 2;
+            const size_t which = i / 4 % 3;
+            struct product p = random_product(&random, BLOCKS_Q4_K);
+            p.matrix.normalized = i / 2 % 2;
+            const size_t floats = p.rows * p.y_stride, none = SIZE_MAX;
+            const size_t row = random_below(&random, p.rows);
+            const size_t output = random_below(&random, p.matrix.outputs);
+            float *sound = allocate(floats * sizeof *sound);
+            multiply_all(&p, kernels, decode);
+            memcpy(sound, p.y, floats * sizeof *sound);
+
+            float *value = &p.x[row * p.x_stride + random_below(&random, p.matrix.columns)];
+            const float before = *value;
+            *value = bad[which];
+            multiply_all(&p, kernels, decode);
+            check_spoiled(&p, sound, row, none, kernels->name, decode);
+            *value = before;
+
+            const size_t block = random_below(&random, p.matrix.columns / 256);
+            const size_t at = output * p.matrix.row_bytes + 144 * block + i / 12 * 2;
+            memcpy((unsigned char *)(uintptr_t)p.matrix.data + at, &halves[which], 2);
+            multiply_all(&p, kernels, decode);
+            check_spoiled(&p, sound, none, output, kernels->name, decode);
+            free(sound);
+            free_product(&p);
+        }
+}
+
 /* Results whose rows lie so far apart that a level may write them past the caches: the bits that
  * they have side by side. */
 static void check_far_apart(const struct product *p, const struct kernels *kernels, const float *x)
@@ -690,6 +756,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows_decode_to_the_same_bits),
         cmocka_unit_test(test_products),
+        cmocka_unit_test(test_not_finite),
         cmocka_unit_test(test_products_of_rows_far_apart),
         cmocka_unit_test(test_products_of_many_rows),
         cmocka_unit_test(test_scan),
