@@ -87,13 +87,13 @@ static void doing_text(const struct document_view *v, char text[96])
     const struct book *book = v->book;
     text[0] = '\0';
     if (book->task != BOOK_IDLE) {
-        const char *doing =
-            book->task == BOOK_ASKING && book->draft.size == 0 ? book->task_progress.doing : NULL;
+        const struct event_progress *at = &book->task_progress;
+        const bool within = book->task == BOOK_ASKING ? book->draft.size == 0 : at->sections == 0;
+        const char *doing = within ? at->doing : NULL;
         snprintf(text, 96, "%s%s%s ", book->task_name, doing ? ", " : "", doing ? doing : "");
-        if (book->task == BOOK_SUMMING && book->task_progress.sections > 1)
-            snprintf(text, 96, "%s %lld of %lld ", book->task_name,
-                     (long long)book->task_progress.section + 1,
-                     (long long)book->task_progress.sections);
+        if (book->task == BOOK_SUMMING && at->sections > 1)
+            snprintf(text, 96, "%s %lld of %lld ", book->task_name, (long long)at->section + 1,
+                     (long long)at->sections);
     } else if (v->text_pane.choosing) {
         snprintf(text, 96, "choosing ");
     } else if (book->pattern) {
