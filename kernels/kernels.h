@@ -79,9 +79,8 @@ struct kernels {
     /* For prefill_matmul(): columns [begin, end) of these rows; the others' are made by other
      * calls, in any order. x: the first row's column `begin`. begin is a multiple of
      * KERNELS_PACK_UNIT (where w->normalized, KERNELS_PACK_COLUMNS), and so is end unless it is
-     * w->columns. They lie somewhere within the
-     * first (first + KERNELS_PACK_ROWS) * kernels_packed_floats(w->columns) floats. NULL where
-     * no such product takes packed rows. */
+     * w->columns. They lie somewhere within the first (first + KERNELS_PACK_ROWS) *
+     * kernels_packed_floats(w->columns) floats. NULL where no such product takes packed rows. */
     void (*pack_pass)(float *packed, const struct matrix *w, const float *x, size_t x_stride,
                       size_t first, size_t count, size_t begin, size_t end);
 

@@ -1,4 +1,4 @@
-/* amx_prefill.c: the product of many rows by tiles of bf16.
+/* amx_prefill.c: the product of many rows by tiles of bf16; amx_bytes.c's go the same way.
  *
  * Two tiles of weights and two of activations make four tiles of sums (amx_tiles.h); each step
  * of 32 columns is four loads and four products. A load of 16 lines from the second-level cache
