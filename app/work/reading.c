@@ -422,12 +422,21 @@ static void announce(struct session *session, const struct library_document *doc
     session_emit(session, &event);
 }
 
-/* Of two tags: what chooses the former. */
-static const char *choosing_option(const char *before, const char *now)
+/* Whether two tags begin alike up to the first of `ends`. */
+static bool begin_alike(const char *a, const char *b, const char *ends)
 {
-    size_t length = strcspn(before, "/");
-    bool same = length == strcspn(now, "/") && strncmp(before, now, length) == 0;
-    return same && strncmp(now, "cpu/", 4) == 0 ? "--kernels" : "--backend";
+    const size_t length = strcspn(a, ends);
+    return length == strcspn(b, ends) && strncmp(a, b, length) == 0;
+}
+
+/* Of two tags (forward_tag()): what there is to do but to mix them. */
+static const char *other_way(const char *before, const char *now)
+{
+    if (begin_alike(before, now, "."))
+        return "remove the document with `tidemark rm` to read it anew";
+    if (begin_alike(before, now, "/") && strncmp(now, "cpu/", 4) == 0)
+        return "--kernels to choose the former";
+    return "--backend to choose the former";
 }
 
 /* Numerics may change only on request, and for good. */
@@ -439,9 +448,8 @@ static bool check_numerics(struct walk *w, const struct states_info *info, struc
     if (!w->options->mix)
         return error_set(error, ERROR_USAGE,
                          "this document was read with %s, and this program now computes with %s: "
-                         "use --mix to go on from its states all the same, or %s to choose the "
-                         "former",
-                         info->numerics, tag, choosing_option(info->numerics, tag));
+                         "use --mix to go on from its states all the same, or %s",
+                         info->numerics, tag, other_way(info->numerics, tag));
     w->reading.mixed = true;
     return true;
 }

@@ -1,5 +1,7 @@
 """Which states are kept, and what is read again where there is none."""
 
+import sqlite3
+
 import harness
 from harness import NOT_FOUND, book, checkpoints
 
@@ -109,6 +111,21 @@ class States(harness.Test):
         mixed = self.good(self.user, "read", half, "--json", "--kernels", levels[1], "--mix").json
         self.assertGreater(mixed["resumed_at"], 0)
         self.assertIn("mixed", self.good(self.user, "show", "growing").out)
+
+    def test_kernels_of_another_version(self):
+        """Read by the same kernels before their bits changed: no option brings those back."""
+        half = self.user.write("growing.md", book(4))
+        self.good(self.user, "read", half, "--quiet", "--kernels", "reference")
+        with sqlite3.connect(self.user.library / "states.db") as db:
+            db.execute("UPDATE state SET numerics = replace(numerics, 'reference.', 'reference.9')")
+        db.close()
+        half.write_text(book(6))
+        refused = self.user.run("read", half, "--quiet", "--kernels", "reference")
+        self.assert_refused(refused, harness.USAGE)
+        self.assertIn("--mix", refused.err)
+        self.assertIn("tidemark rm", refused.err)
+        self.assertNotIn("--kernels", refused.err)
+        self.good(self.user, "read", half, "--quiet", "--kernels", "reference", "--mix")
 
     def test_long_document(self):
         """More summaries than are summarized in one go; the second time all are kept."""
