@@ -44,6 +44,11 @@ AVX512_INLINE void vnni_four_vectors(__m512i out[4], const struct vnni_rows *row
     avx512_transpose(out, rows->at + byte, rows->row_bytes);
 }
 
+AVX512_INLINE void vnni_eight_vectors(__m512i out[8], const struct vnni_rows *rows, size_t byte)
+{
+    avx512_transpose_eight(out, rows->at + byte, rows->row_bytes);
+}
+
 /* Four bytes of each row. */
 AVX512_INLINE __m512i vnni_dwords(const struct vnni_rows *rows, size_t byte)
 {
@@ -97,55 +102,50 @@ AVX512_INLINE void vnni_part_k(enum blocks_type type, __m512i out[16], const str
                                const int part, __m512i fifth[8])
 {
     const size_t nibbles = type == BLOCKS_Q5_K ? 48 : 16;
-    if (type == BLOCKS_Q5_K && part == 0) {
-        vnni_four_vectors(fifth, rows, 16);
-        vnni_four_vectors(fifth + 4, rows, 32);
-    }
-#pragma GCC unroll 2
-    for (size_t i = 0; i < 8; i += 4) {
-        __m512i q[4];
-        vnni_four_vectors(q, rows, nibbles + 32 * (size_t)part + 4 * i);
-#pragma GCC unroll 4
-        for (size_t j = 0; j < 4; j++) {
-            __m512i low = vnni_low_nibbles(q[j]), high = vnni_high_nibbles(q[j]);
-            if (type == BLOCKS_Q5_K) {
-                low = vnni_with_bits(low, vnni_moved(fifth[i + j], 4 - 2 * part), 16);
-                high = vnni_with_bits(high, vnni_moved(fifth[i + j], 3 - 2 * part), 16);
-            }
-            out[i + j] = low;
-            out[8 + i + j] = high;
+    __m512i q[8];
+    if (type == BLOCKS_Q5_K && part == 0)
+        vnni_eight_vectors(fifth, rows, 16);
+    vnni_eight_vectors(q, rows, nibbles + 32 * (size_t)part);
+#pragma GCC unroll 8
+    for (size_t i = 0; i < 8; i++) {
+        __m512i low = vnni_low_nibbles(q[i]), high = vnni_high_nibbles(q[i]);
+        if (type == BLOCKS_Q5_K) {
+            low = vnni_with_bits(low, vnni_moved(fifth[i], 4 - 2 * part), 16);
+            high = vnni_with_bits(high, vnni_moved(fifth[i], 3 - 2 * part), 16);
         }
+        out[i] = low;
+        out[8 + i] = high;
     }
 }
 
 AVX512_INLINE void vnni_part_q6_k(__m512i out[32], const struct vnni_rows *rows, size_t part)
 {
-#pragma GCC unroll 2
-    for (size_t i = 0; i < 8; i += 4) {
-        __m512i a[4], b[4], top[4];
-        vnni_four_vectors(a, rows, 64 * part + 4 * i);
-        vnni_four_vectors(b, rows, 64 * part + 32 + 4 * i);
-        vnni_four_vectors(top, rows, 128 + 32 * part + 4 * i);
-#pragma GCC unroll 4
-        for (size_t j = 0; j < 4; j++) {
-            out[i + j] = vnni_with_bits(vnni_low_nibbles(a[j]), vnni_moved(top[j], 4), 48);
-            out[8 + i + j] = vnni_with_bits(vnni_low_nibbles(b[j]), vnni_moved(top[j], 2), 48);
-            out[16 + i + j] = vnni_with_bits(vnni_high_nibbles(a[j]), top[j], 48);
-            out[24 + i + j] = vnni_with_bits(vnni_high_nibbles(b[j]), vnni_moved(top[j], -2), 48);
-        }
+    __m512i q[8], top[8];
+    vnni_eight_vectors(top, rows, 128 + 32 * part);
+    vnni_eight_vectors(q, rows, 64 * part);
+#pragma GCC unroll 8
+    for (size_t i = 0; i < 8; i++) {
+        out[i] = vnni_with_bits(vnni_low_nibbles(q[i]), vnni_moved(top[i], 4), 48);
+        out[16 + i] = vnni_with_bits(vnni_high_nibbles(q[i]), top[i], 48);
+    }
+    vnni_eight_vectors(q, rows, 64 * part + 32);
+#pragma GCC unroll 8
+    for (size_t i = 0; i < 8; i++) {
+        out[8 + i] = vnni_with_bits(vnni_low_nibbles(q[i]), vnni_moved(top[i], 2), 48);
+        out[24 + i] = vnni_with_bits(vnni_high_nibbles(q[i]), vnni_moved(top[i], -2), 48);
     }
 }
 
 AVX512_INLINE void vnni_part_q8_0(__m512i out[16], const struct vnni_rows *rows, size_t part,
                                   const bool less)
 {
-#pragma GCC unroll 4
-    for (size_t i = 0; i < 4; i++) {
-        __m512i q[4];
-        vnni_four_vectors(q, rows, 34 * (2 * part + i / 2) + 2 + 16 * (i % 2));
-#pragma GCC unroll 4
-        for (size_t j = 0; j < 4; j++)
-            out[4 * i + j] = less ? q[j] : _mm512_xor_si512(q[j], _mm512_set1_epi8((char)-128));
+#pragma GCC unroll 2
+    for (size_t i = 0; i < 2; i++) {
+        __m512i q[8];
+        vnni_eight_vectors(q, rows, 34 * (2 * part + i) + 2);
+#pragma GCC unroll 8
+        for (size_t j = 0; j < 8; j++)
+            out[8 * i + j] = less ? q[j] : _mm512_xor_si512(q[j], _mm512_set1_epi8((char)-128));
     }
 }
 
