@@ -46,18 +46,19 @@ static bool allocate(struct forward *f)
         {&f->tile_top, tiles * rows},
         {&f->tile_sum, tiles * rows},
     };
-    for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++)
-        if (wanted[i].count && !(*wanted[i].at = floats_new(wanted[i].count)))
+    _Static_assert(sizeof wanted / sizeof wanted[0] == CPU_ARRAYS, "each is freed");
+    for (size_t i = 0; i < CPU_ARRAYS; i++) {
+        if (wanted[i].count && !(f->arrays[i] = floats_new(wanted[i].count)))
             return false;
+        *wanted[i].at = f->arrays[i];
+    }
     return true;
 }
 
 static void free_forward(struct forward *f)
 {
-    float *all[] = {f->x,  f->u,     f->xc,     f->dbc,     f->gate, f->rounded[0], f->rounded[1],
-                    f->xz, f->delta, f->packed, f->scratch, f->tile, f->tile_top,   f->tile_sum};
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
-        free(all[i]);
+    for (size_t i = 0; i < CPU_ARRAYS; i++)
+        free(f->arrays[i]);
     free(f);
 }
 

@@ -17,6 +17,7 @@ enum {
     CPU_TILE_OUTPUTS = 256,                  /* what one item makes of each row, at most */
     CPU_TILE_STRIDE = CPU_TILE_OUTPUTS + 16, /* rows of a tile, so that they do not fall into
                                                 the same cache sets */
+    CPU_ARRAYS = 14,                         /* of work memory */
     CPU_LINE_OUTPUTS = 16,                   /* a cache line, so that no two threads write one */
 };
 
@@ -63,6 +64,8 @@ struct forward {
     float *scratch; /* [threads][scratch_floats]: the kernels' */
     float *tile;    /* [threads][tile_floats]: [most_rows][CPU_TILE_STRIDE], or a few rows */
     size_t scratch_floats, tile_floats;
+
+    float *arrays[CPU_ARRAYS]; /* all that is allocated, to be freed; or NULL */
 
     forward_watcher *watcher; /* NULL: none */
     void *watcher_context;
