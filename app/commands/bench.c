@@ -45,8 +45,9 @@ static bool run_job(struct session *session, void *context, struct error *error)
 static void print_json(struct output *out, const struct bench_job *job)
 {
     const struct measuring_result *result = &job->result;
-    char lanes[64];
+    char lanes[64], times_one[64];
     snprintf(lanes, sizeof lanes, "decode_lanes%zu_tokens_per_s", result->lanes);
+    snprintf(times_one, sizeof times_one, "decode_lanes%zu_times_one", result->lanes);
     const struct {
         const char *key;
         double value;
@@ -54,6 +55,7 @@ static void print_json(struct output *out, const struct bench_job *job)
         {"prefill_tokens_per_s", result->prefill_tokens_per_s},
         {"decode_tokens_per_s", result->decode_tokens_per_s},
         {lanes, result->decode_lanes_tokens_per_s},
+        {times_one, result->lanes_times_one},
         {"peak_flops", result->peak_flops},
         {"peak_flops_least", result->peak_flops_least},
         {"peak_flops_most", result->peak_flops_most},
@@ -98,9 +100,11 @@ static void print_text(struct output *out, const struct bench_job *job)
     snprintf(beside, sizeof beside, "%.1f%% of peak", result->decode_of_peak * 100);
     add_row(&table, "answering, 1 lane", quantity_rate(text, result->decode_tokens_per_s),
             "tokens/s", beside);
-    snprintf(beside, sizeof beside, "answering, %zu lanes", result->lanes);
-    add_row(&table, beside, quantity_rate(text, result->decode_lanes_tokens_per_s), "tokens/s",
-            "all together");
+    char what[64];
+    snprintf(what, sizeof what, "answering, %zu lanes", result->lanes);
+    snprintf(beside, sizeof beside, "all together, %.1f times one", result->lanes_times_one);
+    add_row(&table, what, quantity_rate(text, result->decode_lanes_tokens_per_s), "tokens/s",
+            beside);
     snprintf(beside, sizeof beside, "%s, %s to %s", result->peak_flops_kind,
              quantity_rate(least, result->peak_flops_least),
              quantity_rate(most, result->peak_flops_most));

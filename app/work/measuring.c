@@ -25,8 +25,9 @@ enum {
     SHORTEST_STRETCH = 32,
     PROBE_STEPS = 2,
     LEAST_STEPS = 8,
-    MOST_STEPS = 64,
+    MOST_STEPS = 256,
     DEVICE_STEPS = 1024,
+    TURNS = 16, /* of one lane and several */
 };
 
 /* What one timed prefill may take; a slow model gets more, since a stretch that
@@ -52,9 +53,10 @@ enum figure {
     FIRST_TOKEN,
     BYTES,
     DECODE,
-    DECODE_LANES,
     MEASURED, /* so many; the others come with them */
     FLOPS = MEASURED,
+    DECODE_LANES,
+    LANES_TIMES_ONE,
     PREFILL_OF_PEAK,
     DECODE_OF_PEAK,
     FIGURES,
@@ -153,11 +155,16 @@ static bool choose(struct bench *bench, struct state *const *states, size_t lane
     return !bench->device || forward_choose(bench->session->forward, states, lanes, choices, error);
 }
 
+static void spread_state(struct bench *bench)
+{
+    for (size_t lane = 1; lane < bench->lanes; lane++)
+        state_copy(bench->states[lane], bench->states[0]);
+}
+
+/* Adds to *seconds. */
 static bool time_decode(struct bench *bench, size_t lanes, size_t steps, double *seconds,
                         struct error *error)
 {
-    for (size_t lane = 1; lane < lanes; lane++)
-        state_copy(bench->states[lane], bench->states[0]);
     double begin = clock_seconds();
     for (size_t step = 0; step < steps; step++) {
         int32_t tokens[DEVICE_LANES];
@@ -168,15 +175,16 @@ static bool time_decode(struct bench *bench, size_t lanes, size_t steps, double 
             !choose(bench, bench->states, lanes, error))
             return false;
     }
-    *seconds = clock_seconds() - begin;
+    *seconds += clock_seconds() - begin;
     bench->tokens += (int64_t)(steps * lanes);
     return true;
 }
 
 static bool choose_steps(struct bench *bench, size_t lanes, size_t *steps, struct error *error)
 {
-    double seconds;
-    if (!time_decode(bench, lanes, 1, &seconds, error) ||
+    double warming = 0, seconds = 0;
+    spread_state(bench);
+    if (!time_decode(bench, lanes, 1, &warming, error) ||
         !time_decode(bench, lanes, PROBE_STEPS, &seconds, error))
         return false;
     double fitting = DECODE_SECONDS * PROBE_STEPS / seconds;
@@ -389,13 +397,25 @@ static bool measure_bytes(struct bench *bench, double *rate, struct error *error
     return bench->device || peak_read(rate, bench->memory, bench->session->pool, error);
 }
 
-static bool measure_decode(struct bench *bench, size_t lanes, size_t steps, double *rate,
-                           struct error *error)
+/* What falls to one of several turns. */
+static size_t share(size_t steps, size_t turn, size_t turns)
 {
-    double seconds;
-    if (!time_decode(bench, lanes, steps, &seconds, error))
-        return false;
-    *rate = (double)(lanes * steps) / seconds;
+    return (turn + 1) * steps / turns - turn * steps / turns;
+}
+
+/* One lane and several by turns: a processor's pace may change within a second. */
+static bool measure_decode(struct bench *bench, double values[FIGURES], struct error *error)
+{
+    const size_t turns = bench->device ? 1 : TURNS;
+    double one = 0, several = 0;
+    spread_state(bench);
+    for (size_t i = 0; i < turns; i++)
+        if (!time_decode(bench, 1, share(bench->steps, i, turns), &one, error) ||
+            !time_decode(bench, bench->lanes, share(bench->lane_steps, i, turns), &several, error))
+            return false;
+    values[DECODE] = (double)bench->steps / one;
+    values[DECODE_LANES] = (double)(bench->lanes * bench->lane_steps) / several;
+    values[LANES_TIMES_ONE] = values[DECODE_LANES] / values[DECODE];
     return true;
 }
 
@@ -414,10 +434,8 @@ static bool measure(struct bench *bench, enum figure figure, double values[FIGUR
         return time_first_token(bench, value, error);
     case BYTES:
         return measure_bytes(bench, value, error);
-    case DECODE:
-        return measure_decode(bench, 1, bench->steps, value, error);
     default:
-        return measure_decode(bench, bench->lanes, bench->lane_steps, value, error);
+        return measure_decode(bench, values, error);
     }
 }
 
@@ -479,6 +497,7 @@ static void fill_result(struct bench *bench, struct measuring_result *result)
         .decode_tokens_per_s = median(bench, DECODE),
         .lanes = bench->lanes,
         .decode_lanes_tokens_per_s = median(bench, DECODE_LANES),
+        .lanes_times_one = median(bench, LANES_TIMES_ONE),
         .peak_flops_kind = bench->device ? bench->peak.matrix_kind : peak_flops_kind(),
         .peak_flops = median(bench, FLOPS),
         .peak_flops_least = bench->least_flops,

@@ -17,7 +17,7 @@ struct measuring_result {
     double peak_flops_most;
     double peak_bytes_per_s;                /* reading a buffer of 1 GiB or more; of a GPU, a
                                                large copy, bytes read plus bytes written */
-    double prefill_of_peak, decode_of_peak; /* ratios within a round */
+    double prefill_of_peak, decode_of_peak, lanes_times_one; /* ratios within a round */
     double state_bytes, state_save_ms, state_load_ms;
     double first_token_ms; /* from the saved state's database to one token more */
 };

@@ -59,6 +59,9 @@ class Models(harness.Test):
         reading = 2 * weights * measured["prefill_tokens_per_s"]
         self.assertAlmostEqual(measured["prefill_of_peak"] * measured["peak_flops"] / reading, 1,
                                5, measured)
+        lanes = "decode_lanes%d_" % (8 if measured["backend"] == "cpu" else 64)
+        several = measured[lanes + "times_one"] * measured["decode_tokens_per_s"]
+        self.assertAlmostEqual(several / measured[lanes + "tokens_per_s"], 1, 5, measured)
         self.assertLessEqual(measured["peak_flops_least"], measured["peak_flops"], measured)
         self.assertLessEqual(measured["peak_flops"], measured["peak_flops_most"], measured)
 
