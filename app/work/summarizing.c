@@ -1,5 +1,6 @@
 #include "app/work/summarizing.h"
 
+#include "app/work/feeding.h"
 #include "app/work/generate.h"
 #include "app/work/prefix.h"
 #include "app/work/quoting.h"
@@ -106,6 +107,17 @@ static void report(struct summing *s, int64_t section)
 
 /* --- lanes -------------------------------------------------------------------------------- */
 
+/* With a large model this takes many passes: what is told of them moves. */
+static bool feed(struct summing *s, const char *doing, const struct forward_lane *lanes,
+                 size_t count, struct error *error)
+{
+    struct feeding feeding = {.session = s->session,
+                              .progress = {.doing = doing, .document = s->options->document}};
+    for (size_t i = 0; i < count; i++)
+        feeding.progress.tokens_expected += (int64_t)lanes[i].count;
+    return feeding_prefill(&feeding, lanes, count, error);
+}
+
 static bool add_request(struct summing *s, struct state *const *states, size_t count,
                         struct error *error)
 {
@@ -116,7 +128,7 @@ static bool add_request(struct summing *s, struct state *const *states, size_t c
     for (size_t i = 0; i < count; i++)
         lanes[i] =
             (struct forward_lane){.state = states[i], .tokens = tail.data, .count = tail.count};
-    ok = ok && forward_prefill(s->session->forward, lanes, count, error);
+    ok = ok && feed(s, "asking for summaries", lanes, count, error);
     tokens_free(&tail);
     return ok;
 }
@@ -137,7 +149,7 @@ static bool read_sources(struct summing *s, struct piece *const *pieces,
         lanes[i] = (struct forward_lane){
             .state = states[i], .tokens = tokens[i].data, .count = tokens[i].count};
     }
-    ok = ok && forward_prefill(s->session->forward, lanes, count, error);
+    ok = ok && feed(s, "reading summaries", lanes, count, error);
     for (size_t i = 0; i < count; i++)
         tokens_free(&tokens[i]);
     return ok;
