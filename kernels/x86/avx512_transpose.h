@@ -5,6 +5,17 @@
 
 #include "kernels/x86/avx512_weights.h"
 
+/* Each 128-bit lane by itself: its four dwords of four vectors, transposed. */
+AVX512_INLINE void avx512_turn(__m512i out[4], __m512i v0, __m512i v1, __m512i v2, __m512i v3)
+{
+    __m512i t0 = _mm512_unpacklo_epi32(v0, v1), t1 = _mm512_unpackhi_epi32(v0, v1);
+    __m512i t2 = _mm512_unpacklo_epi32(v2, v3), t3 = _mm512_unpackhi_epi32(v2, v3);
+    out[0] = _mm512_unpacklo_epi64(t0, t2);
+    out[1] = _mm512_unpackhi_epi64(t0, t2);
+    out[2] = _mm512_unpacklo_epi64(t1, t3);
+    out[3] = _mm512_unpackhi_epi64(t1, t3);
+}
+
 /* Four dwords from each of rows i, i + 4, i + 8 and i + 12. */
 AVX512_INLINE __m512i avx512_four_rows(const unsigned char *rows, size_t row_bytes, size_t i)
 {
@@ -19,12 +30,7 @@ AVX512_INLINE void avx512_transpose(__m512i out[4], const unsigned char *rows, s
 {
     __m512i v0 = avx512_four_rows(rows, row_bytes, 0), v1 = avx512_four_rows(rows, row_bytes, 1);
     __m512i v2 = avx512_four_rows(rows, row_bytes, 2), v3 = avx512_four_rows(rows, row_bytes, 3);
-    __m512i t0 = _mm512_unpacklo_epi32(v0, v1), t1 = _mm512_unpackhi_epi32(v0, v1);
-    __m512i t2 = _mm512_unpacklo_epi32(v2, v3), t3 = _mm512_unpackhi_epi32(v2, v3);
-    out[0] = _mm512_unpacklo_epi64(t0, t2);
-    out[1] = _mm512_unpackhi_epi64(t0, t2);
-    out[2] = _mm512_unpacklo_epi64(t1, t3);
-    out[3] = _mm512_unpackhi_epi64(t1, t3);
+    avx512_turn(out, v0, v1, v2, v3);
 }
 
 /* Eight dwords from each of rows i and i + 4. */
@@ -40,12 +46,7 @@ AVX512_INLINE void avx512_transpose_half(__m512i out[4], const unsigned char *ro
 {
     __m512i v0 = avx512_two_rows(rows, row_bytes, 0), v1 = avx512_two_rows(rows, row_bytes, 1);
     __m512i v2 = avx512_two_rows(rows, row_bytes, 2), v3 = avx512_two_rows(rows, row_bytes, 3);
-    __m512i t0 = _mm512_unpacklo_epi32(v0, v1), t1 = _mm512_unpackhi_epi32(v0, v1);
-    __m512i t2 = _mm512_unpacklo_epi32(v2, v3), t3 = _mm512_unpackhi_epi32(v2, v3);
-    out[0] = _mm512_unpacklo_epi64(t0, t2);
-    out[1] = _mm512_unpackhi_epi64(t0, t2);
-    out[2] = _mm512_unpacklo_epi64(t1, t3);
-    out[3] = _mm512_unpackhi_epi64(t1, t3);
+    avx512_turn(out, v0, v1, v2, v3);
 }
 
 /* Eight dwords of each of 16 rows become eight vectors, in four fifths of the instructions that
