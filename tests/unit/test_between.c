@@ -1,7 +1,7 @@
 /* What is told between the layers of a pass: when, of what, and that it changes nothing. */
 #include "engine/forward_backend.h"
 #include "tests/support/rig.h"
-#include "tests/support/tiny_model.h"
+#include "tests/support/saved_model.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -11,22 +11,6 @@
 #include <cmocka.h>
 
 enum { LANES = 3 };
-
-static char model[GGUF_WRITER_PATH_SIZE];
-
-static int save_model(void **state)
-{
-    (void)state;
-    gguf_writer_temporary(model);
-    tiny_model_save(model, TINY_MODEL_FALCON);
-    return 0;
-}
-
-static int remove_model(void **state)
-{
-    (void)state;
-    return unlink(model);
-}
 
 /* Lanes that fill two passes and most of a third, cut anywhere. */
 struct text {
@@ -40,7 +24,7 @@ struct text {
 
 static void open_text(struct text *t)
 {
-    rig_open(&t->rig, model, kernels_best(), 2);
+    rig_open(&t->rig, saved_model, kernels_best(), 2);
     const size_t pass = forward_pass_tokens(t->rig.forward);
     const size_t counts[LANES] = {pass + 7, 1, pass + pass / 2};
     *t = (struct text){.rig = t->rig, .total = counts[0] + counts[1] + counts[2]};
@@ -202,5 +186,5 @@ int main(void)
         cmocka_unit_test(test_cancelled),       cmocka_unit_test(test_backend_without),
         cmocka_unit_test(test_share_of_a_pass),
     };
-    return cmocka_run_group_tests(tests, save_model, remove_model);
+    return cmocka_run_group_tests(tests, saved_model_falcon, saved_model_remove);
 }

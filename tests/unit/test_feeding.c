@@ -1,26 +1,10 @@
 /* What is shown while a pass is on its way: tokens by the layers that are done. */
 #include "app/work/feeding.h"
 #include "base/clock.h"
-#include "tests/support/tiny_model.h"
+#include "tests/support/saved_model.h"
 #include "tests/unit/work_fixture.h"
 
 enum { WORDS = 70 }; /* a few letters each: more than the trial has tokens, less than a pass */
-
-static char model[GGUF_WRITER_PATH_SIZE];
-
-static int save_model(void **state)
-{
-    (void)state;
-    gguf_writer_temporary(model);
-    tiny_model_save(model, TINY_MODEL_MAMBA);
-    return 0;
-}
-
-static int remove_model(void **state)
-{
-    (void)state;
-    return unlink(model);
-}
 
 /* --- arithmetic --------------------------------------------------------------------------- */
 
@@ -100,7 +84,7 @@ static void read_slowly(struct work *work, const char *name, bool slow, struct t
     snprintf(path, sizeof path, "%s/%s", work->folder, name);
     work_write(path, text.data, text.size);
     buffer_free(&text);
-    session->options.model = model;
+    session->options.model = saved_model;
     session->options.backend = "cpu";
     session->emit = hear;
     session->emit_context = told;
@@ -142,5 +126,5 @@ int main(void)
         cmocka_unit_test(test_unknown),
         cmocka_unit_test_setup_teardown(test_slow_pass, work_set_up, work_tear_down),
     };
-    return cmocka_run_group_tests(tests, save_model, remove_model);
+    return cmocka_run_group_tests(tests, saved_model_mamba, saved_model_remove);
 }

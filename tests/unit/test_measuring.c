@@ -1,23 +1,7 @@
 /* What is shown while `bench` measures a slow model. */
 #include "app/work/measuring.h"
-#include "tests/support/tiny_model.h"
+#include "tests/support/saved_model.h"
 #include "tests/unit/work_fixture.h"
-
-static char model[GGUF_WRITER_PATH_SIZE];
-
-static int save_model(void **state)
-{
-    (void)state;
-    gguf_writer_temporary(model);
-    tiny_model_save(model, TINY_MODEL_MAMBA);
-    return 0;
-}
-
-static int remove_model(void **state)
-{
-    (void)state;
-    return unlink(model);
-}
 
 struct told {
     int64_t tokens; /* last */
@@ -61,7 +45,7 @@ static void test_time_left(void **state)
     struct session *session = &work->session;
     struct measuring_result result;
     struct told told = {0};
-    session->options.model = model;
+    session->options.model = saved_model;
     session->options.backend = "cpu";
     work_require(work, session_need_model(session, &work->error));
     forward_watch(session->forward, dawdle, session->model);
@@ -78,5 +62,5 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_time_left, work_set_up, work_tear_down),
     };
-    return cmocka_run_group_tests(tests, save_model, remove_model);
+    return cmocka_run_group_tests(tests, saved_model_mamba, saved_model_remove);
 }

@@ -5,28 +5,12 @@
 #include "app/work/upkeep.h"
 #include "app/work/worker.h"
 #include "base/clock.h"
-#include "tests/support/tiny_model.h"
+#include "tests/support/saved_model.h"
 #include "tests/unit/work_fixture.h"
 
 #define PATIENCE 60000 /* milliseconds: only a hanging worker takes so long */
 
 enum { SECTIONS = 6 };
-
-static char model[GGUF_WRITER_PATH_SIZE];
-
-static int save_model(void **state)
-{
-    (void)state;
-    gguf_writer_temporary(model);
-    tiny_model_save(model, TINY_MODEL_MAMBA);
-    return 0;
-}
-
-static int remove_model(void **state)
-{
-    (void)state;
-    return unlink(model);
-}
 
 /* --- readings --------------------------------------------------------------------------- */
 
@@ -88,7 +72,7 @@ static void write_document(struct work *work, char path[WORK_PATH_SIZE], const c
 static struct worker *start(const struct work *work)
 {
     struct error error = {0};
-    struct session_options options = {.library = work->folder, .model = model, .threads = 2};
+    struct session_options options = {.library = work->folder, .model = saved_model, .threads = 2};
     struct worker *worker = worker_start(&options, &error);
     if (!worker)
         fail_msg("%s", error.text);
@@ -561,5 +545,5 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_model_after_restoring, work_set_up, work_tear_down),
         cmocka_unit_test_setup_teardown(test_two_workers, work_set_up, work_tear_down),
     };
-    return cmocka_run_group_tests(tests, save_model, remove_model);
+    return cmocka_run_group_tests(tests, saved_model_mamba, saved_model_remove);
 }
