@@ -41,6 +41,7 @@ struct scan {
     const float *x;     /* [tokens][x_stride] */
     const float *skip;  /* [D], the model's D */
     const float *gate;  /* [tokens][gate_stride], z */
+    const float *next;  /* as h, of the scan that will follow: may be fetched; or NULL */
     size_t y_stride, h_stride, delta_stride, bc_stride, x_stride, gate_stride;
     size_t tokens, channels, states;
 };

@@ -13,8 +13,12 @@ static struct cpu_stretch stretch_of(const struct forward *f, size_t item)
 {
     const size_t inner = f->model->shape.inner, blocks = cpu_divide_up(inner, f->channel_block);
     const size_t channel = item % blocks * f->channel_block;
-    return (struct cpu_stretch){&f->segments[item / blocks], 0, 1, channel,
-                                cpu_smaller(inner - channel, f->channel_block)};
+    return (struct cpu_stretch){
+        .segment = &f->segments[item / blocks],
+        .count = 1,
+        .channel = channel,
+        .channels = cpu_smaller(inner - channel, f->channel_block),
+    };
 }
 
 /* A lane's row, all of which a step over time has just made, is rounded for the product

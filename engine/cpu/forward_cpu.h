@@ -189,6 +189,7 @@ struct cpu_stretch {
     const struct cpu_segment *segment;
     size_t token, count;
     size_t channel, channels;
+    const struct cpu_segment *next; /* whose same channels follow; or NULL */
 };
 
 /* x: the stretch's first. Goes to xc. */

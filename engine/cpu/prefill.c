@@ -78,7 +78,13 @@ static void scan_item(void *context, size_t item, unsigned worker)
     for (size_t i = 0; i < f->segment_count; i++) {
         const struct cpu_segment *segment = &f->segments[i];
         const size_t row = segment->row;
-        const struct cpu_stretch s = {segment, 0, segment->count, first, channels};
+        const struct cpu_stretch s = {
+            .segment = segment,
+            .count = segment->count,
+            .channel = first,
+            .channels = channels,
+            .next = i + 1 < f->segment_count ? segment + 1 : NULL,
+        };
         const struct cpu_scan_rows rows = {
             .y = y + row * y_stride,
             .delta = delta + row * CPU_TILE_STRIDE,

@@ -170,12 +170,14 @@ static void scan_sixteen(const struct scan *s, size_t d)
 {
     const __mmask16 mask = avx512_first(s->channels - d);
     const __m512 skip = _mm512_maskz_loadu_ps(mask, s->skip + d);
+    const float *next = d + 16 < s->channels ? s->h + d + 16 : s->next ? s->next : s->h;
     struct steps steps;
     __m512 h[16], a[16];
 #pragma GCC unroll 16
     for (size_t n = 0; n < 16; n++) {
         h[n] = _mm512_maskz_loadu_ps(mask, s->h + n * s->h_stride + d);
         a[n] = scaled_a(_mm512_maskz_loadu_ps(mask, s->a + n * s->h_stride + d));
+        _mm_prefetch((const char *)(next + n * s->h_stride), _MM_HINT_T0);
     }
     for (size_t t = 0; t < s->tokens; t += TOKENS) {
         const size_t count = s->tokens - t < TOKENS ? s->tokens - t : TOKENS;

@@ -508,6 +508,7 @@ static void run_scan(const struct kernels *kernels, const struct times *t, float
         .x = t->x + begin * t->stride + channel,
         .skip = t->skip + channel,
         .gate = t->gate + begin * t->stride + channel,
+        .next = begin % 2 ? h + channel : NULL,
         .y_stride = t->stride,
         .h_stride = t->stride,
         .delta_stride = t->stride,
