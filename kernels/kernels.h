@@ -70,6 +70,8 @@ struct kernels {
     bool rounds;       /* activations are rounded before a product */
     unsigned
         pass_rows; /* tokens of a prefill pass that suit the level; at most KERNELS_PASS_ROWS */
+    unsigned product_rows; /* of these, how many prefill_matmul() multiplies with weights that it
+                              has decoded; a multiple of 2 KERNELS_PACK_ROWS */
 
     /* Levels that round activations do so once a row, before the product; others have NULL in
      * all of these. Where packs() says so, w's product takes, in place of x, what the functions
@@ -85,6 +87,10 @@ struct kernels {
     void (*pack_pass)(float *packed, const struct matrix *w, const float *x, size_t x_stride,
                       size_t first, size_t count, size_t begin, size_t end);
 
+    /* Where row `row`, a multiple of KERNELS_PACK_ROWS, of what pack_pass() made lies: those from
+     * there on may be multiplied by themselves. NULL where pack_pass() is. */
+    const float *(*packed_from)(const float *packed, const struct matrix *w, size_t row);
+
     /* For decode_matmul(): the same, but of x: [.][x_stride] all rows, at a place of their own
      * within packed[0] to packed[(first + KERNELS_PACK_ROWS) * x_stride - 1], where x_stride is
      * at least w->columns + 16 and a multiple of 16; begin and end are multiples of
@@ -99,7 +105,7 @@ struct kernels {
 
     /* Many tokens at once: for outputs j in [first, first + count) and all rows r
      *   y[r][j] = (add ? y[r][j] : 0) + sum_k w[j][k] x[r][k]
-     * x: the rows, or what pack_pass() made of all of them.
+     * x: the rows, or what pack_pass() made of them.
      * scratch: kernels_scratch_floats(w->columns) floats, one piece a thread. */
     void (*prefill_matmul)(float *y, size_t y_stride, const struct matrix *w, size_t first,
                            size_t count, const float *x, size_t x_stride, size_t rows, bool add,

@@ -170,6 +170,7 @@ const struct kernels levels_reference = {
     .name = "reference",
     .revision = 1,
     .pass_rows = 256,
+    .product_rows = 256,
     .prefill_matmul = matmul,
     .decode_matmul = matmul,
     .rms_norm = rms_norm,

@@ -26,7 +26,8 @@ static bool allocate(struct forward *f)
     const size_t tiles = cpu_divide_up(f->vocabulary, CPU_TILE_OUTPUTS);
     const size_t widest = cpu_larger(cpu_larger(f->embedding, f->inner), f->mixer);
     const bool packs = f->kernels->pack, rounds = f->kernels->pack_pass;
-    f->tile_floats = cpu_larger(rows * CPU_TILE_STRIDE, CPU_ROW_BLOCK * f->embedding);
+    const size_t together = cpu_larger(f->kernels->product_rows, few);
+    f->tile_floats = cpu_larger(together * CPU_TILE_STRIDE, CPU_ROW_BLOCK * f->embedding);
     const struct {
         float **at;
         size_t count; /* 0: not needed */

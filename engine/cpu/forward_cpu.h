@@ -62,7 +62,7 @@ struct forward {
 
     /* Of each thread. */
     float *scratch; /* [threads][scratch_floats]: the kernels' */
-    float *tile;    /* [threads][tile_floats]: [most_rows][CPU_TILE_STRIDE], or a few rows */
+    float *tile;    /* [threads][tile_floats]: a block's rows [.][CPU_TILE_STRIDE], or a few rows */
     size_t scratch_floats, tile_floats;
 
     float *arrays[CPU_ARRAYS]; /* all that is allocated, to be freed; or NULL */
@@ -103,7 +103,7 @@ struct forward {
     const struct matrix *matrix;
     float *out;
     const float *in;
-    size_t out_stride, in_stride, in_rows, outputs_per_item;
+    size_t out_stride, in_stride, in_rows, outputs_per_item, rows_per_item;
     size_t pack_columns; /* of one work item when rows are rounded */
     bool add;
 };
@@ -176,11 +176,30 @@ size_t cpu_item_outputs(const struct forward *f, size_t outputs);
 bool cpu_product(struct forward *f, float *out, size_t out_stride, const struct matrix *matrix,
                  bool add);
 
-/* A piece of it, as part of an item: outputs [first, first + count) go to out[0] to
- * out[count - 1] of each row. */
+/* Outputs [first, first + count) of rows [row, row + rows). */
+struct cpu_block {
+    size_t first, count, row, rows;
+};
+
+/* A piece of it, as part of an item: the block's first output of its first row goes to out[0]. */
+void cpu_multiply_block(const struct forward *f, float *out, size_t out_stride,
+                        const struct matrix *matrix, const struct cpu_block *block, bool add,
+                        unsigned worker);
+
+/* The same of all rows. */
 void cpu_multiply(const struct forward *f, float *out, size_t out_stride,
                   const struct matrix *matrix, size_t first, size_t count, bool add,
                   unsigned worker);
+
+/* How many rows of the product are taken at a time: in prefill as many as its kernels multiply
+ * with weights that they have decoded, so that they can stay in a cache. */
+size_t cpu_block_rows(const struct forward *f);
+
+/* Shares out `outputs` of all rows in such blocks, of `each` outputs (0: as suits their number):
+ * how many work items these are. Those with the same rows follow each other, so that these stay in
+ * a thread's cache. */
+size_t cpu_share_blocks(struct forward *f, size_t outputs, size_t each);
+struct cpu_block cpu_block_of(const struct forward *f, size_t outputs, size_t item);
 
 /* --- over_time.c: what runs in order of time ----------------------------------------------- */
 

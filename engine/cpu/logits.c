@@ -11,18 +11,19 @@ enum { OUTPUTS = CPU_TILE_OUTPUTS };
 static void logit_item(void *context, size_t item, unsigned worker)
 {
     struct forward *f = context;
-    const size_t first = item * OUTPUTS, count = cpu_smaller(f->vocabulary - first, OUTPUTS);
+    const struct cpu_block block = cpu_block_of(f, f->vocabulary, item);
+    const size_t first = block.first, count = block.count, part = first / OUTPUTS;
     float *tile = cpu_tile(f, worker);
-    cpu_multiply(f, tile, CPU_TILE_STRIDE, &f->model->output, first, count, false, worker);
-    for (size_t i = 0; i < f->logit_count; i++) {
+    cpu_multiply_block(f, tile, CPU_TILE_STRIDE, &f->model->output, &block, false, worker);
+    for (size_t i = block.row; i < block.row + block.rows; i++) {
         const struct cpu_logit_row *row = &f->logit_rows[i];
-        const float *logits = tile + i * CPU_TILE_STRIDE;
+        const float *logits = tile + (i - block.row) * CPU_TILE_STRIDE;
         for (size_t c = 0; c < 2; c++)
             if (row->copies[c])
                 memcpy(row->copies[c] + first, logits, count * sizeof *logits);
         if (row->target < 0)
             continue;
-        size_t at = item * f->most_rows + i;
+        const size_t at = part * f->most_rows + i;
         f->tile_sum[at] = f->kernels->sum_exp(&f->tile_top[at], logits, count);
         if ((size_t)row->target >= first && (size_t)row->target < first + count)
             f->target_logit[i] = logits[(size_t)row->target - first];
@@ -59,7 +60,7 @@ bool cpu_logits(struct forward *f)
     if (f->logit_count == 0)
         return true;
     return cpu_norm(f, f->model->output_norm, &f->model->output, f->logit_rows, f->logit_count) &&
-           pool_run(f->pool, logit_item, f, cpu_divide_up(f->vocabulary, OUTPUTS)) &&
+           pool_run(f->pool, logit_item, f, cpu_share_blocks(f, f->vocabulary, OUTPUTS)) &&
            pool_run(f->pool, surprise_item, f, cpu_divide_up(f->logit_count, CPU_ROW_BLOCK));
 }
 

@@ -9,7 +9,9 @@
  *
  * The convolution's input, delta, and y where only its rounded form is wanted stay in an item's
  * own memory, which the second-level cache holds: as arrays of the whole pass each of them
- * would go to memory and come back. */
+ * would go to memory and come back. So that it does, items take the pass's rows in blocks, as many
+ * as the kernels multiply with weights that they have decoded; the products by themselves are
+ * handed out in such blocks. */
 #include "engine/cpu/forward_cpu.h"
 
 enum {
@@ -18,23 +20,39 @@ enum {
     UNIT = KERNELS_PACK_UNIT,      /* what an item's channels are a multiple of */
 };
 
+/* The rows of an item that are multiplied at a time, from `row` on. */
+static struct cpu_block rows_from(const struct forward *f, size_t row, size_t first, size_t count)
+{
+    return (struct cpu_block){first, count, row, cpu_smaller(f->rows - row, cpu_block_rows(f))};
+}
+
+/* What one lane has of rows [row, end). Rows are asked for in their order. */
+static void take_stretch(const struct forward *f, struct cpu_stretch *s, size_t row, size_t end)
+{
+    const struct cpu_segment *last = &f->segments[f->segment_count - 1];
+    while (s->segment->row + s->segment->count <= row)
+        s->segment++;
+    s->token = row - s->segment->row;
+    s->count = cpu_smaller(s->segment->count - s->token, end - row);
+    s->next = s->segment < last ? s->segment + 1 : NULL;
+}
+
 /* --- ssm_in and the convolution ------------------------------------------------------- */
 
-/* x: `channels` channels of all rows, in a tile. */
-static void convolve(const struct forward *f, const float *x, size_t channel, size_t channels)
+/* x: the block, in a tile. */
+static void convolve(const struct forward *f, const float *x, const struct cpu_block *block)
 {
-    struct cpu_stretch s = {.channel = channel, .channels = channels};
-    for (size_t i = 0; i < f->segment_count; i++) {
-        s.segment = &f->segments[i];
-        for (s.token = 0; s.token < s.segment->count; s.token += s.count) {
-            const size_t row = s.segment->row + s.token, first = row / CONV_ROWS * CONV_ROWS;
-            s.count = cpu_smaller(s.segment->count - s.token, first + CONV_ROWS - row);
-            cpu_convolve(f, &s, x + row * CPU_TILE_STRIDE, CPU_TILE_STRIDE);
-            const size_t end = row + s.count;
-            if (end == first + CONV_ROWS || end == f->rows)
-                cpu_round(f, &f->layer->x, f->rounded[1], f->xc + first * f->inner + channel,
-                          f->inner, first, end - first, channel, channel + channels);
-        }
+    struct cpu_stretch s = {
+        .segment = f->segments, .channel = block->first, .channels = block->count};
+    const size_t end = block->row + block->rows;
+    for (size_t row = block->row; row < end; row += s.count) {
+        const size_t first = row - (row - block->row) % CONV_ROWS;
+        const size_t last = cpu_smaller(end, first + CONV_ROWS);
+        take_stretch(f, &s, row, last);
+        cpu_convolve(f, &s, x + (row - block->row) * CPU_TILE_STRIDE, CPU_TILE_STRIDE);
+        if (row + s.count == last)
+            cpu_round(f, &f->layer->x, f->rounded[1], f->xc + first * f->inner + block->first,
+                      f->inner, first, last - first, block->first, block->first + block->count);
     }
 }
 
@@ -51,8 +69,12 @@ static void in_item(void *context, size_t item, unsigned worker)
         return;
     }
     float *x = cpu_tile(f, worker);
-    cpu_multiply(f, x, CPU_TILE_STRIDE, in, first, count, false, worker);
-    convolve(f, x, first, count);
+    for (size_t row = 0; row < f->rows;) {
+        const struct cpu_block block = rows_from(f, row, first, count);
+        cpu_multiply_block(f, x, CPU_TILE_STRIDE, in, &block, false, worker);
+        convolve(f, x, &block);
+        row += block.rows;
+    }
 }
 
 static bool in_and_convolution(struct forward *f)
@@ -66,36 +88,41 @@ static bool in_and_convolution(struct forward *f)
 /* --- ssm_dt and the scan ------------------------------------------------------------------ */
 
 /* y takes the place of delta, and goes to xc where somebody wants it. */
-static void scan_item(void *context, size_t item, unsigned worker)
+static void scan(const struct forward *f, float *delta, const struct cpu_block *block)
 {
-    struct forward *f = context;
-    const size_t inner = f->model->shape.inner, first = item * f->channel_block;
-    const size_t channels = cpu_smaller(inner - first, f->channel_block);
+    struct cpu_stretch s = {
+        .segment = f->segments, .channel = block->first, .channels = block->count};
     const bool kept = cpu_keeps(f, &f->layer->out);
-    float *delta = cpu_tile(f, worker), *y = kept ? f->xc + first : delta;
+    float *y = kept ? f->xc + block->row * f->inner + block->first : delta;
     const size_t y_stride = kept ? f->inner : CPU_TILE_STRIDE;
-    cpu_multiply(f, delta, CPU_TILE_STRIDE, &f->layer->dt, first, channels, false, worker);
-    for (size_t i = 0; i < f->segment_count; i++) {
-        const struct cpu_segment *segment = &f->segments[i];
-        const size_t row = segment->row;
-        const struct cpu_stretch s = {
-            .segment = segment,
-            .count = segment->count,
-            .channel = first,
-            .channels = channels,
-            .next = i + 1 < f->segment_count ? segment + 1 : NULL,
-        };
+    for (size_t r = 0; r < block->rows; r += s.count) {
+        take_stretch(f, &s, block->row + r, block->row + block->rows);
         const struct cpu_scan_rows rows = {
-            .y = y + row * y_stride,
-            .delta = delta + row * CPU_TILE_STRIDE,
-            .gate = f->gate + row * f->inner + first,
+            .y = y + r * y_stride,
+            .delta = delta + r * CPU_TILE_STRIDE,
+            .gate = f->gate + (block->row + r) * f->inner + block->first,
             .y_stride = y_stride,
             .delta_stride = CPU_TILE_STRIDE,
             .gate_stride = f->inner,
         };
         cpu_scan(f, &s, &rows);
     }
-    cpu_round(f, &f->layer->out, f->rounded[1], y, y_stride, 0, f->rows, first, first + channels);
+    cpu_round(f, &f->layer->out, f->rounded[1], y, y_stride, block->row, block->rows, block->first,
+              block->first + block->count);
+}
+
+static void scan_item(void *context, size_t item, unsigned worker)
+{
+    struct forward *f = context;
+    const size_t inner = f->model->shape.inner, first = item * f->channel_block;
+    const size_t channels = cpu_smaller(inner - first, f->channel_block);
+    float *delta = cpu_tile(f, worker);
+    for (size_t row = 0; row < f->rows;) {
+        const struct cpu_block block = rows_from(f, row, first, channels);
+        cpu_multiply_block(f, delta, CPU_TILE_STRIDE, &f->layer->dt, &block, false, worker);
+        scan(f, delta, &block);
+        row += block.rows;
+    }
 }
 
 /* Each thread has two items at least, if there are channels enough. */

@@ -4,6 +4,7 @@
 enum {
     PACK_ITEM = 16384,  /* numbers to round that are worth handing out */
     PANEL_OUTPUTS = 32, /* full panels in prefill */
+    ROWS_TOGETHER = 2 * KERNELS_PACK_ROWS,
 };
 
 /* --- what is multiplied ----------------------------------------------------------------- */
@@ -79,28 +80,43 @@ bool cpu_take(struct forward *f, const struct matrix *matrix, const float *in, s
 
 /* --- the product --------------------------------------------------------------------------- */
 
+/* In prefill: where the product's rows from `row` on lie. */
+static const float *in_from(const struct forward *f, size_t row)
+{
+    return cpu_takes_packed(f, f->matrix) ? f->kernels->packed_from(f->in, f->matrix, row)
+                                          : f->in + row * f->in_stride;
+}
+
+void cpu_multiply_block(const struct forward *f, float *out, size_t out_stride,
+                        const struct matrix *matrix, const struct cpu_block *block, bool add,
+                        unsigned worker)
+{
+    float *scratch = f->scratch + worker * f->scratch_floats;
+    struct matrix part = *matrix;
+    part.data += block->first * part.row_bytes;
+    part.outputs = block->count;
+    if (f->decoding)
+        f->kernels->decode_matmul(out, out_stride, &part, 0, block->count, f->in, f->in_stride,
+                                  block->rows, add, scratch);
+    else
+        f->kernels->prefill_matmul(out, out_stride, &part, 0, block->count, in_from(f, block->row),
+                                   f->in_stride, block->rows, add, scratch);
+}
+
 void cpu_multiply(const struct forward *f, float *out, size_t out_stride,
                   const struct matrix *matrix, size_t first, size_t count, bool add,
                   unsigned worker)
 {
-    float *scratch = f->scratch + worker * f->scratch_floats;
-    struct matrix part = *matrix;
-    part.data += first * part.row_bytes;
-    part.outputs = count;
-    if (f->decoding)
-        f->kernels->decode_matmul(out, out_stride, &part, 0, count, f->in, f->in_stride, f->in_rows,
-                                  add, scratch);
-    else
-        f->kernels->prefill_matmul(out, out_stride, &part, 0, count, f->in, f->in_stride,
-                                   f->in_rows, add, scratch);
+    const struct cpu_block block = {first, count, 0, f->in_rows};
+    cpu_multiply_block(f, out, out_stride, matrix, &block, add, worker);
 }
 
 static void product_item(void *context, size_t item, unsigned worker)
 {
     struct forward *f = context;
-    const size_t first = item * f->outputs_per_item;
-    cpu_multiply(f, f->out + first, f->out_stride, f->matrix, first,
-                 cpu_smaller(f->matrix->outputs - first, f->outputs_per_item), f->add, worker);
+    const struct cpu_block block = cpu_block_of(f, f->matrix->outputs, item);
+    cpu_multiply_block(f, f->out + block.row * f->out_stride + block.first, f->out_stride,
+                       f->matrix, &block, f->add, worker);
 }
 
 /* Many outputs share what they read of the activations; every thread gets as many of
@@ -117,12 +133,34 @@ size_t cpu_item_outputs(const struct forward *f, size_t outputs)
     return cpu_next_multiple(cpu_divide_up(each, items), unit);
 }
 
+size_t cpu_block_rows(const struct forward *f)
+{
+    const size_t blocks = f->decoding ? 1 : cpu_divide_up(f->in_rows, f->kernels->product_rows);
+    return cpu_next_multiple(cpu_divide_up(f->in_rows, blocks), ROWS_TOGETHER);
+}
+
+size_t cpu_share_blocks(struct forward *f, size_t outputs, size_t each)
+{
+    f->rows_per_item = cpu_block_rows(f);
+    const size_t blocks = cpu_divide_up(f->in_rows, f->rows_per_item);
+    f->outputs_per_item = each ? each : cpu_item_outputs(f, outputs * blocks);
+    return blocks * cpu_divide_up(outputs, f->outputs_per_item);
+}
+
+struct cpu_block cpu_block_of(const struct forward *f, size_t outputs, size_t item)
+{
+    const size_t pieces = cpu_divide_up(outputs, f->outputs_per_item);
+    const size_t first = item % pieces * f->outputs_per_item;
+    const size_t row = item / pieces * f->rows_per_item;
+    return (struct cpu_block){first, cpu_smaller(outputs - first, f->outputs_per_item), row,
+                              cpu_smaller(f->in_rows - row, f->rows_per_item)};
+}
+
 bool cpu_product(struct forward *f, float *out, size_t out_stride, const struct matrix *matrix,
                  bool add)
 {
     f->out = out;
     f->out_stride = out_stride;
     f->add = add;
-    f->outputs_per_item = cpu_item_outputs(f, matrix->outputs);
-    return pool_run(f->pool, product_item, f, cpu_divide_up(matrix->outputs, f->outputs_per_item));
+    return pool_run(f->pool, product_item, f, cpu_share_blocks(f, matrix->outputs, 0));
 }

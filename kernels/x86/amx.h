@@ -18,6 +18,7 @@ enum { AMX_FEW = 32 };
 void amx_prefill_matmul(float *y, size_t y_stride, const struct matrix *w, size_t first,
                         size_t count, const float *x, size_t x_stride, size_t rows, bool add,
                         float *scratch);
+const float *amx_packed_from(const float *packed, const struct matrix *w, size_t row);
 void amx_pack_pass(float *packed, const struct matrix *w, const float *x, size_t x_stride,
                    size_t first, size_t count, size_t begin, size_t end);
 void amx_pack(float *packed, const struct matrix *w, const float *x, size_t x_stride, size_t first,

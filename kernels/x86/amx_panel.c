@@ -19,17 +19,26 @@ AVX512_INLINE void round_rows(__m512i pairs[SIDE], const float *x, size_t x_stri
         pairs[r] = _mm512_setzero_si512();
 }
 
+size_t amx_apart(const struct matrix *w)
+{
+    return amx_takes_bytes(w) ? amx_bytes_apart(w->columns)
+                              : bf16_apart(w->columns) * sizeof(uint16_t);
+}
+
+const float *amx_packed_from(const float *packed, const struct matrix *w, size_t row)
+{
+    return (const void *)((const unsigned char *)(const void *)packed + row / SIDE * amx_apart(w));
+}
+
 void amx_pack_pass(float *packed, const struct matrix *w, const float *x, size_t x_stride,
                    size_t first, size_t count, size_t begin, size_t end)
 {
+    unsigned char *group = (unsigned char *)(void *)packed + first / SIDE * amx_apart(w);
     if (amx_takes_bytes(w)) {
-        unsigned char *group =
-            (unsigned char *)(void *)packed + first / SIDE * amx_bytes_apart(w->columns);
         amx_bytes_pack(group, w, x, x_stride, count, begin, end);
         return;
     }
-    uint16_t *tile = (uint16_t *)(void *)packed + first / SIDE * bf16_apart(w->columns) +
-                     begin / BF16_TILE_COLUMNS * BF16_TILE;
+    uint16_t *tile = (uint16_t *)(void *)group + begin / BF16_TILE_COLUMNS * BF16_TILE;
     for (size_t k = begin; k < end; k += BF16_TILE_COLUMNS, x += BF16_TILE_COLUMNS) {
         __m512i pairs[SIDE], out[4];
         round_rows(pairs, x, x_stride, count, end - k);

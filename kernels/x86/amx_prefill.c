@@ -263,7 +263,7 @@ void amx_prefill_matmul(float *y, size_t y_stride, const struct matrix *w, size_
     struct pass pass = {
         .y_stride = y_stride,
         .sums = scratch,
-        .x_apart = bytes ? amx_bytes_apart(w->columns) : bf16_apart(w->columns) * sizeof(uint16_t),
+        .x_apart = amx_apart(w),
         .away = !add && rows * y_stride * sizeof *y >= FAR_BYTES,
         .panel = (void *)panel,
         .bytes = bytes,

@@ -32,6 +32,9 @@ struct amx_factors {
     size_t y_stride, y_rows; /* bytes, and how many */
 };
 
+/* Bytes between groups of 16 packed rows of w's columns. */
+size_t amx_apart(const struct matrix *w);
+
 AMX_INLINE void amx_fetch_next(const struct amx_factors *f, size_t step)
 {
     for (size_t line = f->begin; line < f->end; line++) {

@@ -81,6 +81,7 @@ const struct kernels levels_avx2_int8 = {
     .revision = 1,
     .rounds = true,
     .pass_rows = 256,
+    .product_rows = 256,
     .packs = avx2_int8_packs,
     .pack = avx2_int8_pack,
     .pack_row = pack_row_of,

@@ -47,6 +47,7 @@ const struct kernels levels_avx2 = {
     .name = "avx2",
     .revision = 2,
     .pass_rows = 256,
+    .product_rows = 256,
     .prefill_matmul = avx2_prefill_matmul,
     .decode_matmul = avx2_decode_matmul,
     .rms_norm = avx2_rms_norm,

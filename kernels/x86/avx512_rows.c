@@ -55,6 +55,7 @@ const struct kernels levels_avx512 = {
     .name = "avx512",
     .revision = 2,
     .pass_rows = 256,
+    .product_rows = 256,
     .prefill_matmul = avx512_prefill_matmul,
     .decode_matmul = avx512_decode_matmul,
     .rms_norm = avx512_rms_norm,

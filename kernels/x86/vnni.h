@@ -49,6 +49,7 @@ bool vnni_rounds_to_bytes(const struct matrix *w); /* in decode */
  * vnni_decode_lanes(), in the memory of so many rows. */
 void vnni_pack_lane(void *packed, enum blocks_type type, const float *x, size_t lanes, size_t lane,
                     size_t begin, size_t end);
+const float *vnni_packed_from(const float *packed, const struct matrix *w, size_t row);
 void vnni_pack_pass(float *packed, const struct matrix *w, const float *x, size_t x_stride,
                     size_t first, size_t count, size_t begin, size_t end);
 void vnni_pack(float *packed, const struct matrix *w, const float *x, size_t x_stride, size_t first,

@@ -143,6 +143,12 @@ static void pack_row(struct vnni_stretch *packed, enum blocks_type type, const f
     }
 }
 
+const float *vnni_packed_from(const float *packed, const struct matrix *w, size_t row)
+{
+    return (const void *)((const uint16_t *)(const void *)packed +
+                          row / 16 * bf16_apart(w->columns));
+}
+
 void vnni_pack_pass(float *packed, const struct matrix *w, const float *x, size_t x_stride,
                     size_t first, size_t count, size_t begin, size_t end)
 {
@@ -178,8 +184,10 @@ const struct kernels levels_vnni = {
     .revision = 1,
     .rounds = true,
     .pass_rows = 512,
+    .product_rows = 512,
     .packs = vnni_packs,
     .pack_pass = vnni_pack_pass,
+    .packed_from = vnni_packed_from,
     .pack = vnni_pack,
     .pack_row = vnni_pack_row,
     .prefill_matmul = vnni_prefill_matmul,

@@ -1,6 +1,7 @@
 /* The first rule of the design: a token's result depends on the weights, its own input
  * and its lane's state alone. So the same bits whether a lane runs alone or among 2, 7,
- * 64 or 300 different ones, with one thread or three, and wherever a stretch is cut. */
+ * 64 or 300 different ones, with one thread or three, wherever a stretch is cut, and of however
+ * many rows the blocks are in which a pass is multiplied. */
 #include "tests/support/random.h"
 #include "tests/support/rig.h"
 #include "tests/support/tiny_model.h"
@@ -91,7 +92,7 @@ static void assert_same(const struct state *a, const struct state *b, const char
 static void run_among(const struct lanes *lanes, struct rig *rig, size_t first, size_t count,
                       const char *file, const struct kernels *kernels)
 {
-    struct forward_lane all[LANES];
+    struct forward_lane all[LANES] = {{0}};
     struct state *states[LANES];
     int32_t next[LANES];
     for (size_t i = 0; i < count; i++) {
@@ -122,6 +123,7 @@ static void check_lanes(const char *path, const struct kernels *kernels, bool be
 {
     static const size_t counts[] = {1, 2, 7, LANES};
     static const unsigned threads[] = {1, 3};
+    struct kernels small = *kernels; /* whose blocks are the smallest */
     struct lanes lanes;
     struct rig rig;
     rig_open(&rig, path, kernels, 1);
@@ -133,6 +135,10 @@ static void check_lanes(const char *path, const struct kernels *kernels, bool be
             run_among(&lanes, &rig, random_below(&random_source, LANES), counts[c], path, kernels);
         rig_close(&rig);
     }
+    small.product_rows = 2 * KERNELS_PACK_ROWS;
+    rig_open(&rig, path, &small, 2);
+    run_among(&lanes, &rig, random_below(&random_source, LANES), LANES, path, &small);
+    rig_close(&rig);
     for (size_t i = 0; i < LANES; i++) {
         state_free(lanes.read[i]);
         state_free(lanes.decoded[i]);
@@ -208,6 +214,49 @@ static void check_cuts(const char *path, const struct kernels *kernels, bool bes
     rig_close(&rig);
 }
 
+/* --- blocks ------------------------------------------------------------------------ */
+
+/* Reads two lanes, and how surprising their tokens are. */
+static void read_two(const char *path, const struct kernels *kernels, struct state *states[2],
+                     const int32_t *tokens, float *bits)
+{
+    struct forward_lane lanes[2] = {{0}};
+    struct rig rig;
+    rig_open(&rig, path, kernels, 2);
+    for (size_t i = 0; i < 2; i++) {
+        states[i] = rig_state(&rig);
+        lanes[i] = (struct forward_lane){.state = states[i],
+                                         .tokens = tokens + i * STRETCH / 3,
+                                         .count = i ? STRETCH - STRETCH / 3 : STRETCH / 3,
+                                         .bits = bits + i * STRETCH / 3};
+    }
+    rig_lanes(&rig, lanes, 2);
+    rig_close(&rig);
+}
+
+static void check_blocks(const char *path, const struct kernels *kernels)
+{
+    struct kernels small = *kernels; /* whose blocks are the smallest */
+    struct state *states[2], *others[2];
+    float bits[STRETCH], other_bits[STRETCH];
+    int32_t tokens[STRETCH];
+    struct rig rig;
+    small.product_rows = 2 * KERNELS_PACK_ROWS;
+    rig_open(&rig, path, kernels, 1);
+    random_tokens(tokens, STRETCH, &rig);
+    rig_close(&rig);
+    read_two(path, kernels, states, tokens, bits);
+    read_two(path, &small, others, tokens, other_bits);
+    if (!rig_same(states[0], others[0]) || !rig_same(states[1], others[1]) ||
+        memcmp(bits, other_bits, sizeof bits) != 0)
+        fail_msg("%s, %s kernels: a pass in small blocks differs from one in large ones", path,
+                 kernels->name);
+    for (size_t i = 0; i < 2; i++) {
+        state_free(states[i]);
+        state_free(others[i]);
+    }
+}
+
 /* --- running ------------------------------------------------------------------------ */
 
 /* tiny: a model that is fast enough for the slow levels. */
@@ -224,6 +273,7 @@ static void check_levels(const char *path, bool tiny_one)
         if (best)
             check_crowd(path, kernels);
         check_cuts(path, kernels, best);
+        check_blocks(path, kernels);
     }
 }
 

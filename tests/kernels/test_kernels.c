@@ -418,6 +418,19 @@ static void test_products_of_rows_far_apart(void **unused)
         }
 }
 
+/* The rows from `cut` on, as they lie among those that were packed before them. */
+static void multiply_in_two(struct product *p, const struct kernels *kernels, size_t cut, bool add)
+{
+    const bool packs = kernels->packs && kernels->packs(&p->matrix, false);
+    const float *x = prepared(p, kernels, false, 0, p->rows);
+    const float *rest = packs ? kernels->packed_from(x, &p->matrix, cut) : x + cut * p->x_stride;
+    reset(p);
+    kernels->prefill_matmul(p->y + cut * p->y_stride, p->y_stride, &p->matrix, 0, p->matrix.outputs,
+                            rest, p->x_stride, p->rows - cut, add, p->scratch);
+    kernels->prefill_matmul(p->y, p->y_stride, &p->matrix, 0, p->matrix.outputs, x, p->x_stride,
+                            cut, add, p->scratch);
+}
+
 /* More rows than a level may take at once: the bits that they have in two products. */
 static void test_products_of_many_rows(void **unused)
 {
@@ -430,6 +443,7 @@ static void test_products_of_many_rows(void **unused)
             struct product p =
                 product_of(&random, i / 2 ? BLOCKS_Q4_K : BLOCKS_F16, 1 + random_below(&random, 40),
                            KERNELS_PASS_ROWS / 2 + random_below(&random, 500));
+            p.matrix.normalized = i == 3;
             const size_t cut = 1 + random_below(&random, p.rows - 1), bytes = sizeof *p.y;
             float *whole = allocate(p.rows * p.y_stride * bytes);
             reset(&p);
@@ -437,6 +451,12 @@ static void test_products_of_many_rows(void **unused)
                                     prepared(&p, kernels, false, 0, p.rows), p.x_stride, p.rows,
                                     add, p.scratch);
             memcpy(whole, p.y, p.rows * p.y_stride * bytes);
+            multiply_in_two(&p, kernels, cut / KERNELS_PACK_ROWS * KERNELS_PACK_ROWS, add);
+            if (memcmp(whole, p.y, p.rows * p.y_stride * bytes) != 0)
+                fail_msg("%s %s: rows among %zu have other bits when taken by themselves, cut near "
+                         "%zu (%zu outputs)",
+                         kernels->name, blocks_layout(p.matrix.type)->name, p.rows, cut,
+                         p.matrix.outputs);
             reset(&p);
             for (size_t r = 0, stop = cut; r < p.rows; r = stop, stop = p.rows)
                 kernels->prefill_matmul(p.y + r * p.y_stride, p.y_stride, &p.matrix, 0,
