@@ -8,9 +8,9 @@
  * of 1 KiB, in the order in which they are wanted, and go to y after the last panel, when the sums
  * after them have been made: what a tile has just stored is slow to come back. A y too large to be
  * found in a cache later is written past them: its lines would come from memory first. Meanwhile
- * the next 32 rows of activations are fetched into the second-level cache, and the next four tiles
- * of sums into the first. A sum runs over the columns in order, whatever rows and outputs are
- * beside it. */
+ * the next 32 rows of activations are fetched into the second-level cache; sums lie in the order in
+ * which they are loaded and need no fetching. A sum runs over the columns in order, whatever rows
+ * and outputs are beside it. */
 #include "kernels/x86/amx_product.h"
 #include "kernels/x86/bf16.h"
 
@@ -147,7 +147,6 @@ static struct amx_factors factors_at(const struct pass *p, struct place at)
     const unsigned char *x = p->x + row_bytes;
     const unsigned char *next_x = last_rows ? p->later_x : x + 2 * p->x_apart;
     const unsigned char *w = p->panel + at.corner * 2 * p->steps * AMX_TILE_BYTES;
-    const struct place next = after(p, at);
     struct amx_factors factors = {
         .w = {w, w + p->steps * AMX_TILE_BYTES},
         .x = {x, x + p->x_apart},
@@ -159,10 +158,6 @@ static struct amx_factors factors_at(const struct pass *p, struct place at)
         .next_x = {next_x, next_x + p->x_apart},
         .begin = smaller(at.corner * lines, SIDE),
         .end = smaller((at.corner + 1) * lines, SIDE),
-        .next_sums = (const char *)sums_at(p, next),
-        .next_y = p->last && !p->away ? (const char *)y_at(p, at) : NULL,
-        .y_stride = p->y_stride * sizeof *p->y,
-        .y_rows = rows_at(p, at),
     };
     if (p->bytes) {
         const float *x_scale = (const float *)(const void *)((const char *)p->x_scale + row_bytes);

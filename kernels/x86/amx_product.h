@@ -13,7 +13,6 @@
 enum {
     AMX_STEPS = 16,
     AMX_TILE_BYTES = 1024,
-    AMX_SUMS_LINES = AMX_FOUR_SUMS * sizeof(float) / AMX_ROW_BYTES,
 };
 
 /* Tiles of 16 outputs and of 16 rows, one after the other for each step. */
@@ -27,9 +26,6 @@ struct amx_factors {
     /* What is fetched meanwhile. */
     const unsigned char *next_x[2]; /* what will be x[]: of each tile, lines [begin, end) */
     size_t begin, end;
-    const char *next_sums;
-    const char *next_y;      /* rows of two lines; or NULL */
-    size_t y_stride, y_rows; /* bytes, and how many */
 };
 
 /* Bytes between groups of 16 packed rows of w's columns. */
@@ -40,16 +36,6 @@ AMX_INLINE void amx_fetch_next(const struct amx_factors *f, size_t step)
     for (size_t line = f->begin; line < f->end; line++) {
         _mm_prefetch(f->next_x[0] + step * AMX_TILE_BYTES + line * AMX_ROW_BYTES, _MM_HINT_T1);
         _mm_prefetch(f->next_x[1] + step * AMX_TILE_BYTES + line * AMX_ROW_BYTES, _MM_HINT_T1);
-    }
-    const size_t lines = (AMX_SUMS_LINES + f->steps - 1) / f->steps;
-    for (size_t i = step * lines; i < (step + 1) * lines && i < AMX_SUMS_LINES; i++)
-        __builtin_prefetch(f->next_sums + i * AMX_ROW_BYTES, 1);
-    if (f->next_y) {
-        const size_t each = (2 * AMX_SIDE + f->steps - 1) / f->steps;
-        for (size_t r = step * each; r < (step + 1) * each && r < f->y_rows; r++) {
-            __builtin_prefetch(f->next_y + r * f->y_stride, 1);
-            __builtin_prefetch(f->next_y + r * f->y_stride + AMX_ROW_BYTES, 1);
-        }
     }
 }
 
