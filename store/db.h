@@ -205,6 +205,13 @@ void db_report(struct db_report *report, const char *format, ...) PRINTF_LIKE(2,
 bool db_report_finish(struct db_report *report, struct db_query *query,
                       struct error *error) WARN_UNUSED;
 
+/* Whether one of SQLite's checks of a file (integrity_check, quick_check) finds anything, and
+ * finds it again when it is run once more: without memory for a page SQLite may call it damaged.
+ * What the second run says goes to `report`, which may be NULL. The query is still to be
+ * finished: a check that failed has found nothing. */
+bool db_find_damage(struct db_query *query, struct db *db, const char *doing, const char *sql,
+                    struct db_report *report);
+
 /* Pages, indexes and types (integrity_check), and what refers to what
  * (foreign_key_check). */
 bool db_verify_file(struct db *db, struct db_report *report, struct error *error) WARN_UNUSED;

@@ -98,17 +98,9 @@ static bool check_copy(struct db *copy, struct error *error)
     db_prepare(&query, copy, doing, "PRAGMA application_id");
     if (!db_run_for_count(&query, &id, error))
         return false;
-    /* Twice, since a page that it has no memory for SQLite may call damaged. */
-    bool sound = false, ok = true;
-    for (int i = 0; i < 2 && ok && !sound; i++) {
-        db_prepare(&query, copy, doing, "PRAGMA quick_check(1)");
-        char *text = db_row(&query) ? db_get_text(&query, NULL) : NULL;
-        sound = text && strcmp(text, "ok") == 0;
-        free(text);
-        ok = db_finish(&query, error);
-    }
-    sound = sound && id == (int64_t)copy->kind->application_id;
-    return ok && (sound || db_damaged(copy, "the copy is not sound", error));
+    bool sound = !db_find_damage(&query, copy, doing, "PRAGMA quick_check(1)", NULL) &&
+                 id == (int64_t)copy->kind->application_id;
+    return db_finish(&query, error) && (sound || db_damaged(copy, "the copy is not sound", error));
 }
 
 static bool fill_part(struct db *db, const char *part, struct error *error)

@@ -66,11 +66,12 @@ static void report_lines(struct db_report *report, const char *file, char *text)
             db_report(report, "%s: %s", file, line);
 }
 
-/* Whether SQLite finds anything in the file; each line of it goes to `report`, if there is one. */
-static bool run_check(struct db_query *query, struct db *db, struct db_report *report)
+/* Whether SQLite finds anything; each line of it goes to `report`, if there is one. */
+static bool run_check(struct db_query *query, struct db *db, const char *doing, const char *sql,
+                      struct db_report *report)
 {
     bool found = false;
-    db_prepare(query, db, "check the file", "PRAGMA integrity_check(100)");
+    db_prepare(query, db, doing, sql);
     while (db_row(query)) {
         char *text = db_get_text(query, NULL);
         if (text && strcmp(text, "ok") != 0) {
@@ -83,16 +84,20 @@ static bool run_check(struct db_query *query, struct db *db, struct db_report *r
     return found;
 }
 
-/* A page that it has no memory for SQLite may call damaged: what it finds counts when it is found
- * again. */
+bool db_find_damage(struct db_query *query, struct db *db, const char *doing, const char *sql,
+                    struct db_report *report)
+{
+    if (!run_check(query, db, doing, sql, NULL))
+        return false;
+    (void)!db_finish(query, NULL);
+    return run_check(query, db, doing, sql, report);
+}
+
 static bool check_integrity(struct db *db, struct db_report *report, struct error *error)
 {
     struct db_query query;
     db_report_kind(report);
-    if (run_check(&query, db, NULL)) {
-        (void)!db_finish(&query, NULL);
-        (void)run_check(&query, db, report);
-    }
+    db_find_damage(&query, db, "check the file", "PRAGMA integrity_check(100)", report);
     return db_report_finish(report, &query, error);
 }
 
