@@ -96,7 +96,8 @@ void forward_watch(struct forward *forward, forward_watcher *watcher, void *cont
 
 size_t forward_progress_tokens(const struct forward_progress *progress)
 {
-    return progress->before + progress->tokens * progress->layers_done / progress->layers;
+    const double done = (double)progress->tokens * (double)progress->layers_done;
+    return progress->before + (size_t)(done / ((double)progress->layers + progress->logits));
 }
 
 void forward_between_layers(struct forward *forward, forward_between *between, void *context)

@@ -77,9 +77,12 @@ struct forward_progress {
     size_t before; /* tokens of the passes that are over */
     size_t tokens; /* of the pass in progress */
     size_t layers_done, layers;
+    double logits; /* what the logits after the last layer cost, in layers: by the weights that
+                      are multiplied, of the rows whose logits are wanted */
 };
 
-/* Tokens of the call that count as done: of the pass in progress in proportion to its layers.
+/* Tokens of the call that count as done: of the pass in progress in proportion to its layers, so
+ * that, where logits are to come, the last layer's are not yet all of them.
  * For those who watch: a state holds nothing of a pass that is not over. */
 size_t forward_progress_tokens(const struct forward_progress *progress);
 

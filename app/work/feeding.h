@@ -8,7 +8,8 @@
  *     if (!feeding_prefill(&feeding, &lane, 1, &error)) ...
  *
  * A pass of a large model takes from seconds to minutes. Between its layers its tokens count
- * as done in proportion to the layers that are: in what is shown, and in nothing else. */
+ * as done in proportion to the layers that are, of these and the logits that come last: in what
+ * is shown, and in nothing else. */
 #ifndef TIDEMARK_APP_WORK_FEEDING_H
 #define TIDEMARK_APP_WORK_FEEDING_H
 

@@ -86,6 +86,8 @@ struct forward *forward_cpu_new(const struct model *model, const struct kernels 
     f->wide = cpu_padded(2 * shape->inner);
     f->mixer = cpu_padded(shape->rank + 2 * shape->states);
     f->vocabulary = shape->vocabulary;
+    const struct model_cost cost = model_cost(model);
+    f->output_layers = cost.output_weights * (double)shape->layers / cost.layer_weights;
     size_t columns = cpu_larger(cpu_larger(shape->inner, shape->embedding), shape->rank);
     f->scratch_floats = cpu_padded(kernels_scratch_floats(columns));
     if (!allocate(f)) {
@@ -123,6 +125,7 @@ static void tell_progress(struct forward *f)
     f->progress.tokens = f->rows;
     f->progress.layers_done = f->layer_index + 1;
     f->progress.layers = f->model->shape.layers;
+    f->progress.logits = f->output_layers * (double)f->logit_count / (double)f->rows;
     f->between(f->between_context, &f->progress);
 }
 

@@ -73,6 +73,7 @@ struct forward {
     forward_between *between; /* NULL: none */
     void *between_context;
     struct forward_progress progress; /* of the call of prefill in progress */
+    double output_layers;             /* weights of the output matrix, in layers' */
 
     /* The pass in progress. */
     size_t rows;
