@@ -74,11 +74,17 @@ bool prefix_load(struct session *session, int64_t document, int64_t section, str
     return true;
 }
 
-bool prefix_feed(struct session *session, struct state *state, const struct tokens *tokens,
+/* What is told counts on from one call to the next. */
+static bool feed(struct feeding *feeding, struct state *state, const struct tokens *tokens,
                  struct error *error)
 {
     struct forward_lane lane = {.state = state, .tokens = tokens->data, .count = tokens->count};
-    return forward_prefill(session->forward, &lane, 1, error);
+    if (!feeding_prefill(feeding, &lane, 1, error))
+        return false;
+    feeding->progress.tokens += (int64_t)tokens->count;
+    feeding->tokens += (int64_t)tokens->count;
+    feeding->seconds += clock_seconds() - feeding->began;
+    return true;
 }
 
 bool prefix_reach(struct session *session, int64_t document, int64_t section, struct state *state,
@@ -88,8 +94,6 @@ bool prefix_reach(struct session *session, int64_t document, int64_t section, st
     *tokens_reread = 0;
     if (!prefix_load(session, document, section, state, info, &next, error))
         return false;
-    if (next == 0 && !prefix_feed(session, state, &session->preamble, error))
-        return false;
     if (next <= section)
         session_note(session, "no state is kept at the end of section %lld: reading on from %s%lld",
                      (long long)section + 1, next ? "section " : "the beginning, section ",
@@ -97,19 +101,15 @@ bool prefix_reach(struct session *session, int64_t document, int64_t section, st
     struct tokens tokens = {0};
     struct feeding feeding = {.session = session,
                               .progress = {.doing = "reading on", .document = document}};
-    const double began = clock_seconds();
-    bool ok = true;
+    bool ok = next > 0 || feed(&feeding, state, &session->preamble, error);
     for (; ok && next <= section; next++) {
         struct library_section text;
         tokens.count = 0;
         ok = library_get_section(session->library, document, next, LIBRARY_TEXT, &text, error);
         if (!ok)
             break;
-        feeding.progress.tokens = feeding.tokens = *tokens_reread;
-        feeding.seconds = clock_seconds() - began;
-        ok = session_encode_section(session, text.text, text.text_size, next > 0, &tokens, error);
-        struct forward_lane lane = {.state = state, .tokens = tokens.data, .count = tokens.count};
-        ok = ok && feeding_prefill(&feeding, &lane, 1, error);
+        ok = session_encode_section(session, text.text, text.text_size, next > 0, &tokens, error) &&
+             feed(&feeding, state, &tokens, error);
         *tokens_reread += (int64_t)tokens.count;
         library_section_free(&text);
     }

@@ -25,13 +25,9 @@ bool prefix_hash_sections(struct session *session, int64_t document, int64_t beg
 bool prefix_load(struct session *session, int64_t document, int64_t section, struct state *state,
                  struct states_info *info, int64_t *next, struct error *error) WARN_UNUSED;
 
-/* Reads these tokens on from a state. */
-bool prefix_feed(struct session *session, struct state *state, const struct tokens *tokens,
-                 struct error *error) WARN_UNUSED;
-
 /* Brings `state` to the end of `section`: from the prefix state there, or from the
  * nearest earlier one (or the beginning), reading on from it. *info is that of the
- * saved state used (token 0: none), *tokens_reread what had to be read again. */
+ * saved state used (token 0: none), *tokens_reread what of the document had to be read again. */
 bool prefix_reach(struct session *session, int64_t document, int64_t section, struct state *state,
                   struct states_info *info, int64_t *tokens_reread,
                   struct error *error) WARN_UNUSED;

@@ -128,17 +128,26 @@ static size_t piece_size(const struct walk *w, size_t left)
     return left < size ? left : size;
 }
 
+/* Feeds tokens to the state; bits: NULL, or out [count]. */
+static bool feed(struct walk *w, int64_t section, const int32_t *tokens, size_t count, float *bits,
+                 struct error *error)
+{
+    struct feeding feeding = feeding_of(w, section);
+    struct forward_lane lane = {.state = w->state, .tokens = tokens, .count = count, .bits = bits};
+    if (!feeding_prefill(&feeding, &lane, 1, error))
+        return false;
+    w->result->tokens_read += (int64_t)count;
+    return true;
+}
+
 static bool read_piece(struct walk *w, int64_t section, size_t at, size_t count,
                        struct error *error)
 {
-    struct feeding feeding = feeding_of(w, section);
-    struct forward_lane lane = {
-        .state = w->state, .tokens = w->tokens.data + at, .count = count, .bits = w->bits + at};
-    if (!feeding_prefill(&feeding, &lane, 1, error))
+    const double began = clock_seconds();
+    if (!feed(w, section, w->tokens.data + at, count, w->bits + at, error))
         return false;
-    double pace = (double)count / fmax(clock_seconds() - feeding.began, 1e-9);
+    double pace = (double)count / fmax(clock_seconds() - began, 1e-9);
     w->pace = (w->pace + pace) / 2;
-    w->result->tokens_read += (int64_t)count;
     return true;
 }
 
@@ -321,9 +330,8 @@ static bool begin_reading(struct walk *w, int64_t next, struct error *error)
         reading->sections = reading->tokens = 0;
         reading->mixed = false;
         reading->bits = 0;
-        if (!prefix_feed(session, w->state, &session->preamble, error))
+        if (!feed(w, 0, session->preamble.data, session->preamble.count, NULL, error))
             return false;
-        w->result->tokens_read += (int64_t)session->preamble.count;
     }
     reading->updated_at = clock_unix_time();
     return library_put_reading(session->library, reading, error);

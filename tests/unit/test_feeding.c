@@ -1,5 +1,6 @@
 /* What is shown while a pass is on its way: tokens by the layers that are done. */
 #include "app/work/feeding.h"
+#include "app/work/prefix.h"
 #include "base/clock.h"
 #include "tests/support/saved_model.h"
 #include "tests/unit/work_fixture.h"
@@ -43,7 +44,8 @@ static void test_unknown(void **state)
 /* --- a slow model --------------------------------------------------------------------------- */
 
 struct told {
-    int64_t begin, end; /* tokens before the only piece, and after it */
+    const char *doing;
+    int64_t begin, end; /* tokens before the piece in question, and after it */
     size_t within;      /* progress between the two */
     int64_t tokens;     /* last */
 };
@@ -52,7 +54,7 @@ static void hear(void *context, const struct event *event)
 {
     struct told *told = context;
     const struct event_progress *progress = &event->progress;
-    if (event->kind != EVENT_PROGRESS || strcmp(progress->doing, "reading") != 0)
+    if (event->kind != EVENT_PROGRESS || strcmp(progress->doing, told->doing) != 0)
         return;
     assert_true(progress->tokens >= told->tokens);
     told->tokens = progress->tokens;
@@ -71,6 +73,17 @@ static void dawdle(void *context, const struct matrix *matrix, const float *x, s
             usleep((useconds_t)(1.2e6 * FEEDING_PATIENCE));
 }
 
+static void need_model(struct work *work, bool slow, struct told *told)
+{
+    struct session *session = &work->session;
+    session->options.model = saved_model;
+    session->options.backend = "cpu";
+    session->emit = hear;
+    session->emit_context = told;
+    work_require(work, session_need_model(session, &work->error));
+    forward_watch(session->forward, slow ? dawdle : NULL, session->model);
+}
+
 static void read_slowly(struct work *work, const char *name, bool slow, struct told *told,
                         struct reading_result *result)
 {
@@ -84,13 +97,8 @@ static void read_slowly(struct work *work, const char *name, bool slow, struct t
     snprintf(path, sizeof path, "%s/%s", work->folder, name);
     work_write(path, text.data, text.size);
     buffer_free(&text);
-    session->options.model = saved_model;
-    session->options.backend = "cpu";
-    session->emit = hear;
-    session->emit_context = told;
-    work_require(work, session_need_model(session, &work->error));
+    need_model(work, slow, told);
     told->begin = (int64_t)session->preamble.count;
-    forward_watch(session->forward, slow ? dawdle : NULL, session->model);
     work_require(work, reading_run(session, &options, result, &work->error));
     session->emit = NULL;
 }
@@ -99,7 +107,7 @@ static void read_slowly(struct work *work, const char *name, bool slow, struct t
 static void test_slow_pass(void **state)
 {
     struct work *work = *state;
-    struct told quick = {0}, slow = {0};
+    struct told quick = {.doing = "reading"}, slow = {.doing = "reading"};
     struct reading_result results[2];
     struct library_reading reading;
     bool found;
@@ -119,12 +127,44 @@ static void test_slow_pass(void **state)
     library_reading_free(&reading);
 }
 
+/* A preamble counts, too: when a document is read and when a state is reached again. */
+static void test_slow_preamble(void **state)
+{
+    struct work *work = *state;
+    struct session *session = &work->session;
+    struct told reading = {.doing = "reading"}, again = {.doing = "reading on"};
+    struct reading_result result;
+    struct states_info info;
+    int64_t reread;
+    need_model(work, true, &reading);
+    while (session->preamble.count < 80)
+        work_require(work, tokens_append(&session->preamble, 1, &work->error));
+    reading.end = again.end = (int64_t)session->preamble.count;
+    const struct reading_options options = {
+        .document = work_take_in(work, "a.txt", "Four words are here."), .alone = true};
+    work_require(work, reading_run(session, &options, &result, &work->error));
+    assert_true(reading.within > 0);
+    session->emit_context = &again;
+    work_require(work, states_remove_document(session->states, options.document, &work->error));
+    struct state *reached = state_new(&session->model->shape, &work->error);
+    work_require(work, reached != NULL);
+    work_require(work,
+                 prefix_reach(session, options.document, 0, reached, &info, &reread, &work->error));
+    assert_true(again.within > 0);
+    assert_int_equal(info.token, 0);
+    assert_int_equal(reread + again.end, reached->tokens);
+    assert_int_equal(result.tokens, reached->tokens);
+    session->emit = NULL;
+    state_free(reached);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_arithmetic),
         cmocka_unit_test(test_unknown),
         cmocka_unit_test_setup_teardown(test_slow_pass, work_set_up, work_tear_down),
+        cmocka_unit_test_setup_teardown(test_slow_preamble, work_set_up, work_tear_down),
     };
     return cmocka_run_group_tests(tests, saved_model_mamba, saved_model_remove);
 }
