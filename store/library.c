@@ -225,6 +225,20 @@ void library_source_free(struct library_source *source)
     *source = (struct library_source){0};
 }
 
+/* What is known of a file once it was read, in the order of the table's columns. */
+static void bind_source(struct db_query *query, const struct library_source *source)
+{
+    db_bind_int(query, source->size);
+    db_bind_int(query, source->lines);
+    db_bind_int(query, source->pages);
+    db_bind_int(query, source->invalid_bytes);
+    db_bind_int(query, source->modified_ns);
+    db_bind_hash(query, &source->hash);
+    db_bind_text(query, source->encoding);
+    db_bind_int(query, source->evidence);
+    db_bind_int(query, source->confidence);
+}
+
 bool library_add_source(struct library *library, int64_t document,
                         const struct library_source *source, struct error *error)
 {
@@ -236,15 +250,7 @@ bool library_add_source(struct library *library, int64_t document,
     db_bind_int(&query, document);
     db_bind_int(&query, source->ordinal);
     db_bind_text(&query, source->path);
-    db_bind_int(&query, source->size);
-    db_bind_int(&query, source->lines);
-    db_bind_int(&query, source->pages);
-    db_bind_int(&query, source->invalid_bytes);
-    db_bind_int(&query, source->modified_ns);
-    db_bind_hash(&query, &source->hash);
-    db_bind_text(&query, source->encoding);
-    db_bind_int(&query, source->evidence);
-    db_bind_int(&query, source->confidence);
+    bind_source(&query, source);
     return db_run(&query, error);
 }
 
@@ -263,15 +269,7 @@ bool library_finish_source(struct library *library, int64_t document,
                " modified_ns = ?, hash = ?, encoding = ?, evidence = ?,"
                " confidence = ?"
                " WHERE document = ? AND ordinal = ?");
-    db_bind_int(&query, source->size);
-    db_bind_int(&query, source->lines);
-    db_bind_int(&query, source->pages);
-    db_bind_int(&query, source->invalid_bytes);
-    db_bind_int(&query, source->modified_ns);
-    db_bind_hash(&query, &source->hash);
-    db_bind_text(&query, source->encoding);
-    db_bind_int(&query, source->evidence);
-    db_bind_int(&query, source->confidence);
+    bind_source(&query, source);
     db_bind_int(&query, document);
     db_bind_int(&query, source->ordinal);
     return db_run(&query, error) && (sqlite3_changes(library->db.handle) == 1 ||

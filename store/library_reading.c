@@ -11,6 +11,15 @@ static int64_t same_bits(uint64_t value)
     return value <= INT64_MAX ? (int64_t)value : -(int64_t)(UINT64_MAX - value) - 1;
 }
 
+static void bind_identity(struct db_query *query, const struct file_identity *identity)
+{
+    db_bind_int(query, same_bits(identity->device));
+    db_bind_int(query, same_bits(identity->inode));
+    db_bind_int(query, same_bits(identity->size));
+    db_bind_int(query, identity->modified_ns);
+    db_bind_int(query, identity->changed_ns);
+}
+
 bool library_get_fingerprint(struct library *library, const struct file_identity *identity,
                              struct hash *fingerprint, bool *found, struct error *error)
 {
@@ -18,11 +27,7 @@ bool library_get_fingerprint(struct library *library, const struct file_identity
     db_prepare(&query, &library->db, "look up a fingerprint",
                "SELECT fingerprint FROM fingerprint WHERE device = ? AND inode = ? AND size = ?"
                " AND modified_ns = ? AND changed_ns = ?");
-    db_bind_int(&query, same_bits(identity->device));
-    db_bind_int(&query, same_bits(identity->inode));
-    db_bind_int(&query, same_bits(identity->size));
-    db_bind_int(&query, identity->modified_ns);
-    db_bind_int(&query, identity->changed_ns);
+    bind_identity(&query, identity);
     *found = db_row(&query);
     if (*found)
         *fingerprint = db_get_hash(&query);
@@ -39,11 +44,7 @@ bool library_put_fingerprint(struct library *library, const struct file_identity
     db_prepare(&query, &library->db, "keep a fingerprint",
                "INSERT OR REPLACE INTO fingerprint (device, inode, size, modified_ns, changed_ns,"
                " fingerprint) VALUES (?, ?, ?, ?, ?, ?)");
-    db_bind_int(&query, same_bits(identity->device));
-    db_bind_int(&query, same_bits(identity->inode));
-    db_bind_int(&query, same_bits(identity->size));
-    db_bind_int(&query, identity->modified_ns);
-    db_bind_int(&query, identity->changed_ns);
+    bind_identity(&query, identity);
     db_bind_hash(&query, fingerprint);
     return db_run(&query, error);
 }
