@@ -105,13 +105,13 @@ size_t kernels_scratch_floats(size_t columns)
     /* Eight rows of activations laid out anew, which is more than two decoded rows; a
      * float panel of LEVELS_PANEL_OUTPUTS outputs and the rows that are being transposed
      * into it; a bf16 panel, such rows and the sums of as many rows as are kept; the same with a
-     * panel of bytes, its scales and two sets of dot products; or what lanes need. */
+     * panel of bytes, its scales and dot products; or what lanes need. */
     const size_t sizes[] = {
         8 * columns,
         (size_t)LEVELS_PANEL_OUTPUTS * LEVELS_PANEL_COLUMNS + 16 * 256,
         ((size_t)LEVELS_BF16_OUTPUTS * LEVELS_BF16_COLUMNS + 16 * 256) / 2 +
             (size_t)LEVELS_BF16_OUTPUTS * LEVELS_BF16_ROWS,
-        (size_t)LEVELS_BF16_OUTPUTS * (LEVELS_BF16_COLUMNS / 2 + 4 + LEVELS_BF16_ROWS) + 2048,
+        (size_t)LEVELS_BF16_OUTPUTS * (LEVELS_BF16_COLUMNS / 2 + 2 + LEVELS_BF16_ROWS) + 1024,
         LEVELS_LANES_FLOATS,
     };
     size_t most = 0;

@@ -12,7 +12,8 @@
  * taken to be what its scales and minima allow.
  *
  * The dot products of a block, below 2^24 and exact, go to memory and are added to their sums
- * while the next block is multiplied, a tile of them after each step. */
+ * while the next block is multiplied, a tile of them after each step, so that the next ones can
+ * take their place in the first-level cache. */
 #include "kernels/x86/amx_product.h"
 #include "kernels/x86/avx512_math.h"
 #include "kernels/x86/vnni_columns.h"
@@ -214,7 +215,7 @@ AVX512_INLINE void add_tile(const bool resume, const struct amx_dots *d, size_t 
 /* Tile 0 to 3 of what waits, if there is one. */
 AVX512_INLINE void add_waiting(const struct amx_dots *d, size_t tile)
 {
-    if (!d->at || d->outputs <= tile / 2 * SIDE || d->rows <= tile % 2 * SIDE)
+    if (!d->wait || d->outputs <= tile / 2 * SIDE || d->rows <= tile % 2 * SIDE)
         return;
     if (d->resume)
         add_tile(true, d, tile);
@@ -240,11 +241,9 @@ AMX_INLINE void step(const int R, const int N, const struct amx_factors *f, size
         _tile_dpbssd(3, 5, 7);
 }
 
-AMX_INLINE void blocks(const int R, const int N, const struct amx_factors *f, struct amx_dots *dots,
-                       int32_t *ring)
+AMX_INLINE void blocks(const int R, const int N, const struct amx_factors *f, struct amx_dots *dots)
 {
     for (size_t block = 0; block < f->steps / AMX_BYTES_STEPS; block++) {
-        int32_t *here = dots->at == ring ? ring + AMX_FOUR_SUMS : ring;
         amx_zero_sums();
         for (size_t i = 0; i < AMX_BYTES_STEPS; i++) {
             const size_t at = block * AMX_BYTES_STEPS + i;
@@ -252,10 +251,12 @@ AMX_INLINE void blocks(const int R, const int N, const struct amx_factors *f, st
             amx_fetch_next(f, at);
             add_waiting(dots, i);
         }
-        amx_store_sums(R, N, (float *)(void *)here);
+        amx_finish_writes();
+        amx_store_sums(R, N, (float *)(void *)dots->at);
         amx_finish_writes();
         *dots = (struct amx_dots){
-            .at = here,
+            .at = dots->at,
+            .wait = true,
             .w_scale = {f->w_scale[0] + block * SIDE, f->w_scale[1] + block * SIDE},
             .x_scale = {f->x_scale[0] + block * SIDE, f->x_scale[1] + block * SIDE},
             .outputs = f->outputs,
@@ -266,21 +267,21 @@ AMX_INLINE void blocks(const int R, const int N, const struct amx_factors *f, st
     }
 }
 
-void amx_bytes_product(const struct amx_factors *f, struct amx_dots *dots, int32_t *ring)
+void amx_bytes_product(const struct amx_factors *f, struct amx_dots *dots)
 {
     if (f->rows > SIDE && f->outputs > SIDE)
-        blocks(2, 2, f, dots, ring);
+        blocks(2, 2, f, dots);
     else if (f->outputs > SIDE)
-        blocks(2, 1, f, dots, ring);
+        blocks(2, 1, f, dots);
     else if (f->rows > SIDE)
-        blocks(1, 2, f, dots, ring);
+        blocks(1, 2, f, dots);
     else
-        blocks(1, 1, f, dots, ring);
+        blocks(1, 1, f, dots);
 }
 
 void amx_bytes_finish(struct amx_dots *dots)
 {
     for (size_t tile = 0; tile < 4; tile++)
         add_waiting(dots, tile);
-    dots->at = NULL;
+    dots->wait = false;
 }

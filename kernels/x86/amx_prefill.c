@@ -20,7 +20,7 @@ enum {
     FAR_BYTES = 1 << 24, /* y, from which on it goes past the caches */
 };
 _Static_assert(BF16_TILE * sizeof(uint16_t) == AMX_TILE_BYTES &&
-                   AMX_STEPS * BF16_TILE_COLUMNS == BF16_COLUMNS,
+                   (int)AMX_PANEL_COLUMNS == (int)BF16_COLUMNS,
                "a panel of bf16");
 
 /* R x N tiles of sums, each 1 or 2. The tiles' numbers must be constants. */
@@ -77,7 +77,6 @@ struct pass {
     const float *x_scale; /* the first row's, as x */
     float *panel_scale;
     struct amx_dots dots;
-    int32_t *ring;
 };
 
 /* 32 rows and the panel's outputs 32 corner to 32 corner + 31, or what there is of them. */
@@ -182,7 +181,7 @@ static void product(struct pass *p, struct place at, struct amx_shape *shape)
     amx_reshape(shape, f.outputs, f.rows);
     amx_finish_writes();
     if (p->bytes)
-        amx_bytes_product(&f, &p->dots, p->ring);
+        amx_bytes_product(&f, &p->dots);
     else
         bf16_product(&f);
     amx_finish_writes();
@@ -223,11 +222,10 @@ static void multiply(struct pass *p, const struct matrix *w, size_t first, const
                      bool add, struct amx_shape *shape)
 {
     const size_t tile_columns = p->bytes ? AMX_BYTES_COLUMNS : BF16_TILE_COLUMNS;
-    const size_t most = AMX_STEPS * tile_columns;
     if (add)
         take_up(p);
-    for (size_t k = 0; k < w->columns; k += most) {
-        const size_t end = smaller(w->columns, k + most);
+    for (size_t k = 0; k < w->columns; k += AMX_PANEL_COLUMNS) {
+        const size_t end = smaller(w->columns, k + AMX_PANEL_COLUMNS);
         p->steps = (end - k + tile_columns - 1) / tile_columns;
         p->x = x + k / tile_columns * AMX_TILE_BYTES;
         p->x_scale =
@@ -263,7 +261,7 @@ void amx_prefill_matmul(float *y, size_t y_stride, const struct matrix *w, size_
         .panel = (void *)panel,
         .bytes = bytes,
         .panel_scale = panel_scale,
-        .ring = (void *)(panel_scale + BF16_OUTPUTS / SIDE * AMX_BYTES_SCALES),
+        .dots.at = (void *)(panel_scale + BF16_OUTPUTS / SIDE * AMX_BYTES_SCALES),
     };
     for (size_t j = first; j < first + count; j += BF16_OUTPUTS)
         for (size_t r = 0; r < rows; r += LEVELS_BF16_ROWS) {

@@ -1,7 +1,8 @@
 /* amx_product.h: one product of a long pass: up to 32 outputs and 32 rows, a panel's columns.
  * Private to the AMX level.
  *
- * A panel is AMX_STEPS tiles wide: 512 columns of bf16, 1,024 of bytes. What differs between
+ * A panel has AMX_PANEL_COLUMNS: 16 tiles of bf16, 8 of bytes, whose 32 rows leave room in the
+ * first-level cache for dot products and sums. What differs between
  * the two is how the factors are made and what a step of tiles is; amx_prefill.c leads both
  * through outputs, rows and columns. */
 #ifndef TIDEMARK_KERNELS_X86_AMX_PRODUCT_H
@@ -11,7 +12,7 @@
 #include "kernels/x86/amx_tiles.h"
 
 enum {
-    AMX_STEPS = 16,
+    AMX_PANEL_COLUMNS = 512,
     AMX_TILE_BYTES = 1024,
 };
 
@@ -45,12 +46,13 @@ enum {
     AMX_BYTES_COLUMNS = 64, /* of a tile */
     AMX_BYTES_BLOCK = 256,  /* columns with one scale, of a row as of an output */
     AMX_BYTES_STEPS = AMX_BYTES_BLOCK / AMX_BYTES_COLUMNS,
-    AMX_BYTES_SCALES = AMX_SIDE * AMX_STEPS / AMX_BYTES_STEPS, /* of 16 outputs in a panel */
+    AMX_BYTES_SCALES = AMX_SIDE * AMX_PANEL_COLUMNS / AMX_BYTES_BLOCK, /* 16 outputs' in a panel */
 };
 
-/* Dot products that wait to be added to their sums. */
+/* Dot products, and whether they wait to be added to their sums. */
 struct amx_dots {
-    const int32_t *at; /* [4][16][16], or NULL */
+    int32_t *at; /* [4][16][16] */
+    bool wait;
     const float *w_scale[2], *x_scale[2];
     size_t outputs, rows;
     float *sums;
@@ -75,8 +77,8 @@ void amx_bytes_panel(unsigned char *panel, float *scales, size_t steps, const st
                      size_t first, size_t count, size_t begin, size_t end);
 
 /* The tiles have the product's shape. Its last dot products are left in dots, where those of the
- * product before may be: ring is [2][4][16][16] numbers, of which dots->at is one half. */
-void amx_bytes_product(const struct amx_factors *f, struct amx_dots *dots, int32_t *ring);
+ * product before may wait. */
+void amx_bytes_product(const struct amx_factors *f, struct amx_dots *dots);
 
 /* Adds what waits to its sums. */
 void amx_bytes_finish(struct amx_dots *dots);
