@@ -75,6 +75,7 @@ static bool put_rows(struct recording *r, struct error *error)
     if (count == 0)
         return true;
     bool ok = put_some(r, count, error);
+    r->failed = r->failed || !ok;
     for (size_t i = 0; i < count; i++)
         buffer_free(&r->rows[i].surprise);
     r->row_count -= count;
@@ -117,8 +118,10 @@ static bool take_stored(struct recording *r, bool wait, struct error *error)
 {
     struct states_info info;
     for (bool found = true; found; wait = false) {
-        if (!keeping_take(r->keeping, wait, &info, &found, error))
+        if (!keeping_take(r->keeping, wait, &info, &found, error)) {
+            r->failed = true;
             return false;
+        }
         if (!found)
             break;
         r->stored++;
@@ -168,8 +171,10 @@ bool recording_section(struct recording *r, int64_t section, const float *bits, 
 {
     double sum = 0;
     struct recording_row *row = add_row(r, error);
-    if (!row || !encode_surprise(&row->surprise, bits, count, error))
+    if (!row || !encode_surprise(&row->surprise, bits, count, error)) {
+        r->failed = true;
         return false;
+    }
     for (size_t i = 0; i < count; i++)
         sum += (double)bits[i];
     row->row = (struct library_section_reading){
@@ -186,7 +191,7 @@ bool recording_section(struct recording *r, int64_t section, const float *bits, 
 bool recording_end(struct recording *r, bool ok, struct error *error)
 {
     struct error failure = {0};
-    while (r->keeping && r->stored < r->taken)
+    while (r->keeping && !r->failed && r->stored < r->taken)
         if (!take_stored(r, true, &failure)) {
             if (ok)
                 *error = failure;

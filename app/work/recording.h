@@ -10,7 +10,8 @@
  *     recording_free(&recording);
  *
  * State first, library second: a section's row is put into the library once the states that were
- * recorded before it are stored, so that a crash between the two leaves an orphan state at worst.
+ * recorded before it are stored, so that a crash between the two leaves an orphan state at worst;
+ * after one that could not be stored, state or row, no further row is put.
  * Where the states lie in a device's memory a thread stores them meanwhile (keeping.h), and rows
  * wait. A row is in the library, and a state stored, when EVENT_SECTION or EVENT_CHECKPOINT says
  * so. */
@@ -34,6 +35,7 @@ struct recording {
     int64_t taken, stored;      /* states given to it, and stored by it */
     struct recording_row *rows; /* [row_count] that wait for the states before them */
     size_t row_count, row_capacity;
+    bool failed; /* a state or a row is missing: none after it is put */
 };
 
 /* The session has its model. */
@@ -48,8 +50,8 @@ bool recording_state(struct recording *recording, int64_t section, const struct 
 bool recording_section(struct recording *recording, int64_t section, const float *bits,
                        size_t count, const struct state *state, struct error *error) WARN_UNUSED;
 
-/* Waits for what is under way, however the reading has ended (`ok`, with its own error), and
- * gives how both have. */
+/* Waits for what is under way, however the reading has ended (`ok`, with its own error), unless
+ * something could not be stored, and gives how both have. */
 bool recording_end(struct recording *recording, bool ok, struct error *error) WARN_UNUSED;
 
 void recording_free(struct recording *recording);
