@@ -74,9 +74,10 @@ struct kernels {
                               has decoded; a multiple of 2 KERNELS_PACK_ROWS */
 
     /* Levels that round activations do so once a row, before the product; others have NULL in
-     * all of these. Where packs() says so, w's product takes, in place of x, what the functions
-     * after it made of x: packed rows in the level's own form, 64-byte aligned, of rows
-     * [first, first + count), count at most KERNELS_PACK_ROWS and first a multiple of it. */
+     * all of these, and one that rounds in decode alone in those of prefill. Where packs() says so,
+     * w's product takes, in place of x, what the functions after it made of x: packed rows in the
+     * level's own form, 64-byte aligned, of rows [first, first + count), count at most
+     * KERNELS_PACK_ROWS and first a multiple of it. */
     bool (*packs)(const struct matrix *w, bool decode);
 
     /* For prefill_matmul(): columns [begin, end) of these rows; the others' are made by other

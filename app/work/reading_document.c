@@ -40,14 +40,16 @@ struct walk {
     double pace;   /* tokens a second of the latest pieces */
 };
 
-/* The tokens that the document will have, from what is known of it so far. */
+/* The tokens that the state will have read at the document's end, the preamble's among them, from
+ * what is known of it so far. */
 static int64_t expected_tokens(const struct walk *w)
 {
+    const int64_t fed = (int64_t)w->state->tokens;
     double per_token = CHARACTERS_PER_TOKEN;
     if (w->characters > 2000 && w->state->tokens > 0)
         per_token = (double)w->characters / (double)w->state->tokens;
     double left = (double)(w->document.characters - w->characters);
-    return (int64_t)w->state->tokens + (int64_t)(left / per_token);
+    return (fed ? fed : (int64_t)w->session->preamble.count) + (int64_t)(left / per_token);
 }
 
 /* Seconds that this reading has worked. */

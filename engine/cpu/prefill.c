@@ -2,16 +2,16 @@
  *
  *     norm                        16 rows an item      u, rounded
  *     ssm_in, convolution         256 outputs          xc, rounded; the gate
- *     ssm_x                       256 outputs          dt, B, C
+ *     ssm_x                       block, 256 outputs   dt, B, C
  *     norms of dt, B, C           16 rows              dt, rounded
  *     ssm_dt, scan                128 channels         y, rounded
- *     ssm_out                     256 outputs          added to x
+ *     ssm_out                     block, 256 outputs   added to x
  *
  * The convolution's input, delta, and y where only its rounded form is wanted stay in an item's
  * own memory, which the second-level cache holds: as arrays of the whole pass each of them
  * would go to memory and come back. So that it does, items take the pass's rows in blocks, as many
- * as the kernels multiply with weights that they have decoded; the products by themselves are
- * handed out in such blocks. */
+ * as the kernels multiply with weights that they have decoded; of products by themselves an item
+ * is of one block. */
 #include "engine/cpu/forward_cpu.h"
 
 enum {
@@ -34,7 +34,7 @@ static void take_stretch(const struct forward *f, struct cpu_stretch *s, size_t 
         s->segment++;
     s->token = row - s->segment->row;
     s->count = cpu_smaller(s->segment->count - s->token, end - row);
-    s->next = s->segment < last ? s->segment + 1 : NULL;
+    s->next = s->segment < last && s->token + s->count == s->segment->count ? s->segment + 1 : NULL;
 }
 
 /* --- ssm_in and the convolution ------------------------------------------------------- */

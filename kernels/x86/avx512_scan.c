@@ -170,6 +170,7 @@ static void scan_sixteen(const struct scan *s, size_t d)
 {
     const __mmask16 mask = avx512_first(s->channels - d);
     const __m512 skip = _mm512_maskz_loadu_ps(mask, s->skip + d);
+    /* Where nothing follows, what is fetched is at hand. */
     const float *next = d + 16 < s->channels ? s->h + d + 16 : s->next ? s->next : s->h;
     struct steps steps;
     __m512 h[16], a[16];

@@ -48,6 +48,7 @@ struct told {
     int64_t begin, end; /* tokens before the piece in question, and after it */
     size_t within;      /* progress between the two */
     int64_t tokens;     /* last */
+    bool expects;       /* the piece is among the tokens expected */
 };
 
 static void hear(void *context, const struct event *event)
@@ -57,6 +58,8 @@ static void hear(void *context, const struct event *event)
     if (event->kind != EVENT_PROGRESS || strcmp(progress->doing, told->doing) != 0)
         return;
     assert_true(progress->tokens >= told->tokens);
+    if (told->expects && progress->tokens <= told->end)
+        assert_true(progress->tokens_expected >= told->end);
     told->tokens = progress->tokens;
     told->within += progress->tokens > told->begin && progress->tokens < told->end;
 }
@@ -132,7 +135,7 @@ static void test_slow_preamble(void **state)
 {
     struct work *work = *state;
     struct session *session = &work->session;
-    struct told reading = {.doing = "reading"}, again = {.doing = "reading on"};
+    struct told reading = {.doing = "reading", .expects = true}, again = {.doing = "reading on"};
     struct reading_result result;
     struct states_info info;
     int64_t reread;
