@@ -1,8 +1,11 @@
 #include "app/command.h"
 #include "app/commands/commands.h"
+#include "app/invocation.h"
 #include "app/work/listing.h"
 #include "app/work/reading.h"
 #include "base/quantity.h"
+
+#include <string.h>
 
 /* One document: one file, or all of them with --as. */
 struct read_job {
@@ -59,7 +62,8 @@ static void print_reading(struct output *out, const struct reading_result *resul
         output_format(out, ", %.2f bits a token", result->bits / (double)result->tokens);
 }
 
-static void print_text(struct output *out, const struct read_job *job)
+static void print_text(struct output *out, const struct options *options,
+                       const struct read_job *job)
 {
     char count[QUANTITY_SIZE];
     output_line(out, job->document.name);
@@ -70,32 +74,30 @@ static void print_text(struct output *out, const struct read_job *job)
                       quantity_count(count, job->document.characters));
     else
         print_reading(out, &job->result);
-    output_format(out, job->options.text_only ? "\nSee its outline: tidemark show "
-                                              : "\nAsk it: tidemark ask ");
-    output_word(out, job->document.name);
+    output_format(out, job->options.text_only ? "\nSee its outline: " : "\nAsk it: ");
+    invocation_append(out, job->options.text_only ? OPTIONS_SHOW : OPTIONS_ASK, options);
+    output_format(out, " ");
+    invocation_document(out, job->document.id, job->document.name);
     output_format(out, job->options.text_only ? "\n" : " \"...\"\n");
 }
 
-/* Says by which command the reading goes on. */
-static void add_remedy(const struct read_job *job, struct error *error)
+/* Says by which command the reading goes on, with this document and those after it. */
+static void add_remedy(const struct options *options, const struct read_job *job,
+                       struct error *error)
 {
     struct output line = {0};
     struct error why = *error;
-    output_format(&line, "tidemark read ");
-    if (job->options.name) {
-        output_format(&line, "--as ");
-        output_word(&line, job->options.name);
-        output_format(&line, " ");
-    }
-    for (size_t i = 0; i < job->options.path_count; i++) {
-        output_format(&line, i ? " " : "");
-        output_word(&line, job->options.paths[i]);
-    }
-    if (line.error.kind == ERROR_NONE)
+    invocation_append(&line, OPTIONS_READ, options);
+    output_format(&line, " ");
+    invocation_arguments(&line, job->options.paths);
+    if (line.error.kind != ERROR_NONE || strlen(why.text) + line.text.size + 4 > ERROR_TEXT_SIZE)
+        error_set(error, why.kind, "%s (the same command goes on)", why.text); /* not a cut one */
+    else
         error_set(error, why.kind, "%s (%s)", why.text, line.text.data);
     output_free(&line);
 }
 
+/* `paths` go on to NULL with those that are read after this document's `count`. */
 static bool read_document(struct command *command, const char *const *paths, size_t count,
                           struct error *error)
 {
@@ -117,13 +119,13 @@ static bool read_document(struct command *command, const char *const *paths, siz
         if (options->json)
             print_json(&command->out, &job);
         else
-            print_text(&command->out, &job);
+            print_text(&command->out, options, &job);
         if (!output_flush(&command->out, &unwritten) && ok) {
             *error = unwritten;
             ok = false;
         }
     } else if (error->kind == ERROR_INTERRUPTED) {
-        add_remedy(&job, error);
+        add_remedy(options, &job, error);
     }
     listing_document_free(&job.document);
     return ok;

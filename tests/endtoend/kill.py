@@ -2,6 +2,8 @@
 with the same states as one that was left in peace."""
 
 import json
+import re
+import shlex
 import signal
 import time
 
@@ -120,7 +122,8 @@ class Kill(harness.Test):
         for number in (signal.SIGINT, signal.SIGTERM):
             user = self.home()
             path = user.write("book.md", self.text)
-            process = user.start("read", path)
+            after = user.write("after it.txt", "Later.\n")
+            process = user.start("--library", user.library, "read", path, after, "--budget", "2G")
             deadline = time.monotonic() + harness.PATIENCE
             while self.last_token(user) == 0 and time.monotonic() < deadline:
                 time.sleep(0.02)
@@ -135,12 +138,13 @@ class Kill(harness.Test):
             self.assertLess(waited, 10 if harness.options.sanitized else 2)
             last_line = result.err.splitlines()[-1]
             self.assertTrue(last_line.startswith("tidemark: "), result)
-            self.assertIn("tidemark read", last_line)
-            self.assertIn(str(path), last_line)
             kept = self.last_token(user)
             self.assertIn(str(kept), last_line)
             self.assertGreater(kept, 0)
-            last = self.good(user, "read", path, "--json", "--quiet").json
+            words = shlex.split(re.search(r"\((tidemark read .*)\)$", last_line).group(1))
+            self.assertEqual(words, ["tidemark", "read", "--budget", str(2 << 30), "--library",
+                                     str(user.library), str(path), str(after)], result)
+            last = self.good(user, *words[1:], "--json", "--quiet").lines[0]
             self.assertEqual(last["resumed_at"], kept)
             self.assertEqual(last["tokens_read"], last["tokens"] - kept)
             self.assertEqual(checkpoints(user, "book"), self.expected)
