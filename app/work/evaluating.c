@@ -3,6 +3,7 @@
 #include "app/work/feeding.h"
 #include "app/work/ingest.h"
 #include "base/clock.h"
+#include "base/utf8.h"
 #include "document/document.h"
 
 #include <stdlib.h>
@@ -100,11 +101,13 @@ static bool read_section(struct evaluation *ev, const struct document_section *s
                          struct error *error)
 {
     bool continued = ev->result->bytes > 0;
-    int64_t left = (int64_t)session_trimmed(section->text, section->size) + (continued ? 2 : 0);
+    const size_t trimmed = session_trimmed(section->text, section->size);
+    const int64_t joint = continued ? 2 : 0;
+    int64_t left = (int64_t)trimmed + joint;
     struct evaluating_span *span = current_span(ev->result);
     ev->tokens.count = 0;
     ev->result->bytes += left;
-    ev->result->characters += (int64_t)section->characters;
+    ev->result->characters += (int64_t)utf8_count(section->text, trimmed) + joint;
     if (!session_encode_section(ev->session, section->text, section->size, continued, &ev->tokens,
                                 error))
         return false;
