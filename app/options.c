@@ -111,10 +111,13 @@ static bool unknown_option(const char *given, struct error *error)
 
 static bool bad_number(const struct options_entry *entry, const char *text, struct error *error)
 {
-    return error_set(error, ERROR_USAGE, "--%s %s: a %s %s %.15g to %.15g is needed", entry->name,
-                     *text ? text : "\"\"",
-                     entry->kind == OPTIONS_COUNT ? "whole number" : "number",
-                     entry->above ? "above" : "from", entry->low, entry->high);
+    const char *given = *text ? text : "\"\"";
+    /* In digits, as it is taken. */
+    if (entry->kind == OPTIONS_COUNT)
+        return error_set(error, ERROR_USAGE, "--%s %s: a whole number from %.0f to %.0f is needed",
+                         entry->name, given, entry->low, entry->high);
+    return error_set(error, ERROR_USAGE, "--%s %s: a number %s %.15g to %.15g is needed",
+                     entry->name, given, entry->above ? "above" : "from", entry->low, entry->high);
 }
 
 static bool in_range(const struct options_entry *entry, double value)
