@@ -37,8 +37,8 @@ static void rate_text(const struct shelf_reading *reading, char text[96])
 static void all_read_text(const struct listing_document *document, char text[160])
 {
     char tokens[QUANTITY_SIZE];
-    snprintf(text, 160, "%lld sections, %s tokens ", (long long)document->sections,
-             quantity_count(tokens, document->tokens_read));
+    snprintf(text, 160, "%lld section%s, %s tokens ", (long long)document->sections,
+             document->sections == 1 ? "" : "s", quantity_count(tokens, document->tokens_read));
 }
 
 static void draw_reading(const struct document_view *v, struct canvas_area area)

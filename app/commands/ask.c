@@ -138,7 +138,8 @@ static void print_sources(struct output *out, const struct ask_job *job)
     if (result->source_count == 0)
         output_format(out, "no section: none holds enough of the question's words");
     if (result->tokens_reread > 0)
-        output_format(out, "; %s tokens read", quantity_count(text, result->tokens_reread));
+        output_format(out, "; %s token%s read", quantity_count(text, result->tokens_reread),
+                      result->tokens_reread == 1 ? "" : "s");
     output_format(out, "; %s", quantity_time(text, result->seconds));
     output_dim(out, false);
     output_format(out, "\n");

@@ -198,10 +198,11 @@ static void print_made(struct output *out, const struct making *making)
     const struct importing_result *result = &making->result;
     char size[QUANTITY_SIZE], tensors[QUANTITY_SIZE], time[QUANTITY_SIZE];
     output_line(out, making->path.data);
-    output_format(out, ": %s%s%s, %s tensors, %s%s\n", result->type ? result->type : "sound",
+    output_format(out, ": %s%s%s, %s tensor%s, %s%s\n", result->type ? result->type : "sound",
                   result->calibrated_tokens ? " (calibrated), " : ", ",
                   quantity_bytes(size, result->bytes), quantity_count(tensors, result->tensors),
-                  result->type ? "in " : "checked in ", quantity_time(time, result->seconds));
+                  result->tensors == 1 ? "" : "s", result->type ? "in " : "checked in ",
+                  quantity_time(time, result->seconds));
 }
 
 static int make(const struct options *options, enum action action)

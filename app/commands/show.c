@@ -1,7 +1,7 @@
 #include "app/command.h"
 #include "app/commands/commands.h"
-#include "base/quantity.h"
 #include "app/work/listing.h"
+#include "base/quantity.h"
 
 #include <stdio.h>
 
@@ -110,8 +110,9 @@ static void print_encoding(struct output *out, const struct listing_document *do
     if (document->guessed)
         output_format(out, " (a guess, %lld %% sure)", (long long)document->confidence);
     if (document->invalid_bytes > 0)
-        output_format(out, ", %s bytes are broken and shown as U+FFFD",
-                      quantity_count(count, document->invalid_bytes));
+        output_format(out, ", %s byte%s broken and shown as U+FFFD",
+                      quantity_count(count, document->invalid_bytes),
+                      document->invalid_bytes == 1 ? " is" : "s are");
     output_format(out, "\n");
 }
 
@@ -125,8 +126,8 @@ static void print_head(struct output *out, const struct listing_document *docume
         output_format(out, " and %lld more", (long long)document->sources - 1);
     output_format(out, "\n");
     print_encoding(out, document);
-    output_format(out, "%s, %lld sections, ", quantity_bytes(text, document->bytes),
-                  (long long)document->sections);
+    output_format(out, "%s, %lld section%s, ", quantity_bytes(text, document->bytes),
+                  (long long)document->sections, document->sections == 1 ? "" : "s");
     if (document->sections_read == 0)
         output_format(out, "not read by this model");
     else

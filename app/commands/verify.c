@@ -1,7 +1,7 @@
 #include "app/command.h"
 #include "app/commands/commands.h"
-#include "base/quantity.h"
 #include "app/work/upkeep.h"
+#include "base/quantity.h"
 
 struct verify_job {
     struct output *out;
@@ -43,10 +43,10 @@ static void print_text(struct output *out, const struct upkeep_verification *res
 {
     char documents[QUANTITY_SIZE], sections[QUANTITY_SIZE], states[QUANTITY_SIZE];
     char bytes[QUANTITY_SIZE];
-    output_format(out, "%s document%s, %s sections, %s states (%s): %s\n",
+    output_format(out, "%s document%s, %s section%s, %s state%s (%s): %s\n",
                   quantity_count(documents, result->documents), result->documents == 1 ? "" : "s",
-                  quantity_count(sections, result->sections),
-                  quantity_count(states, result->states),
+                  quantity_count(sections, result->sections), result->sections == 1 ? "" : "s",
+                  quantity_count(states, result->states), result->states == 1 ? "" : "s",
                   quantity_bytes(bytes, result->state_bytes),
                   result->problems ? "not sound" : "all is sound");
 }

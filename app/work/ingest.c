@@ -408,9 +408,11 @@ static bool take_sections(struct ingest *in, struct document_reader *reader, int
 static void note_encoding(struct session *session, const char *path,
                           const struct document_facts *facts)
 {
+    const bool one = facts->invalid_bytes == 1;
     if (facts->invalid_bytes)
-        session_note(session, "%.300s: %llu bytes are not %s and are shown as U+FFFD", path,
-                     (unsigned long long)facts->invalid_bytes, facts->encoding);
+        session_note(session, "%.300s: %llu byte%s not %s and %s shown as U+FFFD", path,
+                     (unsigned long long)facts->invalid_bytes, one ? " is" : "s are",
+                     facts->encoding, one ? "is" : "are");
     if (facts->evidence == DOCUMENT_GUESSED)
         session_note(
             session, "%.300s: taken for %s (%u %% sure)%s", path, facts->encoding,

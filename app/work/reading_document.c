@@ -222,11 +222,12 @@ static void format_duration(char text[64], double seconds)
 {
     long long s = (long long)(seconds + 0.5);
     if (s < 100)
-        snprintf(text, 64, "%lld seconds", s > 0 ? s : 1);
+        snprintf(text, 64, "%lld second%s", s > 1 ? s : 1, s > 1 ? "s" : "");
     else if (s < 6000)
         snprintf(text, 64, "%lld minutes", (s + 30) / 60);
     else
-        snprintf(text, 64, "%lld hours %lld minutes", s / 3600, s % 3600 / 60);
+        snprintf(text, 64, "%lld hour%s %lld minute%s", s / 3600, s / 3600 == 1 ? "" : "s",
+                 s % 3600 / 60, s % 3600 / 60 == 1 ? "" : "s");
 }
 
 static void announce(struct session *session, const struct library_document *document,
@@ -241,12 +242,12 @@ static void announce(struct session *session, const struct library_document *doc
     char time[64] = "", plan[160] = "";
     if (seconds >= 0) {
         format_duration(time, seconds);
-        snprintf(plan, sizeof plan, "; about %lld tokens to read, about %s", (long long)tokens,
-                 time);
+        snprintf(plan, sizeof plan, "; about %lld token%s to read, about %s", (long long)tokens,
+                 tokens == 1 ? "" : "s", time);
     }
-    snprintf(event.text, sizeof event.text, "%.200s: %lld characters in %lld section%s%s",
-             document->name, (long long)document->characters, (long long)document->sections,
-             document->sections == 1 ? "" : "s", plan);
+    snprintf(event.text, sizeof event.text, "%.200s: %lld character%s in %lld section%s%s",
+             document->name, (long long)document->characters, document->characters == 1 ? "" : "s",
+             (long long)document->sections, document->sections == 1 ? "" : "s", plan);
     session_emit(session, &event);
 }
 
