@@ -31,9 +31,10 @@ static bool map_descriptor(struct file_map *map, int descriptor, const char *pat
     if (fstat(descriptor, &status) != 0)
         return error_set(error, kind, "cannot look at %s: %s", path, strerror(errno));
     if (!S_ISREG(status.st_mode))
-        return error_set(error, kind, "%s is not a regular file", path);
+        return error_set(error, kind, "%s is not a regular file: name a file%s", path,
+                         S_ISDIR(status.st_mode) ? ", not a folder" : "");
     if (status.st_size == 0)
-        return error_set(error, kind, "%s is empty", path);
+        return error_set(error, kind, "%s is empty: get it again", path);
     size_t size = (size_t)status.st_size;
     void *data = mmap(NULL, size, PROT_READ, MAP_SHARED, descriptor, 0);
     if (data == MAP_FAILED)
@@ -85,8 +86,9 @@ bool file_make_folders(const char *path, struct error *error)
         char kept = part[i];
         part[i] = '\0';
         if (mkdir(part, 0700) != 0 && errno != EEXIST)
-            return error_set(error, ERROR_STORE, "cannot create the folder %s: %s", part,
-                             strerror(errno));
+            return error_set(error, ERROR_STORE, "cannot create the folder %s: %s%s", part,
+                             strerror(errno),
+                             errno == ENOTDIR ? " (a file is in its way): choose another" : "");
         part[i] = kept;
     }
     return true;

@@ -53,6 +53,11 @@ static bool make_file(const struct db *db, struct error *error)
         return error_set(error, ERROR_STORE, "%s is not a regular file: %s", db->path,
                          db->kind->advice);
     }
+    if (errno == ENOTDIR)
+        return error_set(error, ERROR_STORE,
+                         "cannot create %s: a library needs a folder, and that is none: name one "
+                         "by --library",
+                         db->path);
     return error_set(error, ERROR_STORE, "cannot create %s: %s", db->path, strerror(errno));
 }
 
