@@ -4,11 +4,12 @@ export, eval, rm --shred."""
 import json
 import os
 import re
+import shlex
 import shutil
 import sqlite3
 
 import harness
-from harness import INPUT, STORE, USAGE, book, chapter, checkpoints
+from harness import INPUT, MODEL, STORE, USAGE, book, chapter, checkpoints
 
 
 class Keeping(harness.Test):
@@ -258,6 +259,52 @@ class Export(Keeping):
         self.assertTrue(out.startswith("# \\# \\<b>x \\[a\\](b)\n"), out[:80])
 
 
+class Hints(Keeping):
+    """The commands that are printed can be used as they are."""
+
+    def hint(self, *arguments):
+        out = self.good(self.user, "read", "--quiet", *arguments).out
+        return shlex.split(out.splitlines()[1].split(": ", 1)[1])
+
+    def test_library_and_model(self):
+        library = self.user.folder / "my books"
+        path = self.user.write("two words.txt", "Some words here.\n")
+        given = ["--model", str(self.user.model), "--library", str(library)]
+        shown = self.hint(path, "--no-model", *given)
+        self.assertEqual(shown, ["tidemark", "show", *given, "two words"])
+        self.good(self.user, *shown[1:])
+        self.assertEqual(self.hint(path, *given), ["tidemark", "ask", *given, "two words", "..."])
+
+    def test_names_that_are_not_shown_as_they_are(self):
+        for name in (b"n\x01x.txt", b"\xff.txt", b"7.txt", b"-x.txt", "a\u202eb.txt".encode()):
+            path = os.fsencode(self.user.folder) + b"/" + name
+            with open(path, "wb") as file:
+                file.write(b"Words of " + name.hex().encode() + b".\n")
+            shown = self.hint("--no-model", path)
+            text = self.good(self.user, "text", shown[-1]).out
+            self.assertEqual(text, "Words of %s.\n" % name.hex(), shown)
+
+
+    def test_what_is_no_library_or_model(self):
+        file = self.user.write("a file", "abc\n")
+        for library in (file, file / "below"):
+            result = self.user.run("ls", "--library", library)
+            self.assert_refused(result, STORE)
+            self.assertRegex(result.err, "needs a folder|choose another", result)
+        for model, advice in ((self.user.write("empty.gguf", ""), "get it again"),
+                              (self.user.folder, "name a file, not a folder")):
+            result = self.user.run("model", "--model", model)
+            self.assert_refused(result, MODEL)
+            self.assertIn(advice, result.err)
+
+    def test_one_of_a_kind(self):
+        path = self.user.write("one.txt", b"a\xff\n")
+        result = self.good(self.user, "read", "--no-model", "--encoding", "UTF-8", path)
+        self.assertIn("1 byte is not UTF-8 and is shown", result.err)
+        out = self.good(self.user, "show", "one").out
+        self.assertIn(", 1 section, ", out)
+
+
 class Eval(Keeping):
     def test_sums(self):
         result = self.lines("eval", self.path)[0]
@@ -272,6 +319,15 @@ class Eval(Keeping):
                                read["bits_per_token"] * read["tokens"], delta=0.01 * tokens)
         self.assertAlmostEqual(result["bits_per_byte"] * result["bytes"],
                                result["bits_per_token"] * tokens, delta=1e-4 * tokens)
+
+    def test_characters(self):
+        """They are those of the text that the bytes are counted of."""
+        plain = self.user.write("plain.md", "# A\n\nabc  \n\n# B\n\ndef\n\n")
+        for path in (plain, self.user.write("three.txt", "abc\n")):
+            result = self.lines("eval", path)[0]
+            self.assertEqual(result["characters"], result["bytes"])
+        result = self.lines("eval", self.user.write("tides.txt", "éé\n"))[0]
+        self.assertEqual((result["characters"], result["bytes"]), (2, 4))
 
     def test_standard_input(self):
         given = self.user.run("eval", "-", "--json", "--quiet", given=book(6).encode())
