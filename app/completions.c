@@ -4,11 +4,6 @@
 
 #include <string.h>
 
-bool completions_is_own(const struct options_entry *entry, int command)
-{
-    return entry->commands != OPTIONS_EVERY && entry->commands >> command & 1;
-}
-
 void completions_quote(FILE *out, const char *text, const char *escapes, const char *quote)
 {
     for (; *text; text++) {

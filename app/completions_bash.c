@@ -182,13 +182,21 @@ static void print_options(FILE *out)
 {
     fputs("# The options of the command, or of all.\n_tidemark_options()\n{\n    options='", out);
     for (const struct options_entry *entry = options_table; entry->name; entry++)
-        if (entry->commands == OPTIONS_EVERY)
+        if (options_is_common(entry))
             print_option(out, entry);
     fputs("'\n    case $command in\n", out);
     for (int i = 0; i < OPTIONS_COMMANDS; i++) {
         bool begun = false;
+        if (!(OPTIONS_WORKING >> i & 1)) {
+            fprintf(out, "    %s) options='", options_commands[i].name);
+            for (const struct options_entry *entry = options_table; entry->name; entry++)
+                if (entry->commands >> i & 1)
+                    print_option(out, entry);
+            fputs("' ;;\n", out);
+            continue;
+        }
         for (const struct options_entry *entry = options_table; entry->name; entry++) {
-            if (!completions_is_own(entry, i))
+            if (!options_is_own(entry, i))
                 continue;
             if (!begun)
                 fprintf(out, "    %s) options+='", options_commands[i].name);

@@ -121,6 +121,9 @@ static void print_option(FILE *out, const struct options_entry *entry, const cha
     fputs("complete -c tidemark", out);
     if (command)
         fprintf(out, " -n '__tidemark_in %s'", command);
+    else if (entry->commands != OPTIONS_EVERY)
+        fprintf(out, " -n 'not __tidemark_in %s; and not __tidemark_in %s'",
+                options_commands[OPTIONS_COMPLETIONS].name, options_commands[OPTIONS_HELP].name);
     if (entry->letter)
         fprintf(out, " -s %c", entry->letter);
     fprintf(out, " -l %s -d ", entry->name);
@@ -152,7 +155,7 @@ static void print_command(FILE *out, int command)
     if (entry->first != entry->rest)
         print_argument(out, entry, " rest", entry->rest);
     for (const struct options_entry *option = options_table; option->name; option++)
-        if (completions_is_own(option, command))
+        if (options_is_own(option, command))
             print_option(out, option, entry->name);
 }
 
@@ -172,7 +175,7 @@ void completions_fish(FILE *out)
     completions_quote(out, COMPLETIONS_UNFIT, "\\", quote);
     fputs(ending, out);
     for (const struct options_entry *entry = options_table; entry->name; entry++)
-        if (entry->commands == OPTIONS_EVERY)
+        if (options_is_common(entry))
             print_option(out, entry, NULL);
     for (int i = 0; i < OPTIONS_COMMANDS; i++)
         print_command(out, i);

@@ -20,9 +20,6 @@ void completions_fish(FILE *out);
     "\\\\u(00[0189]|007[Ff]|061[Cc]|200[B-Fb-f]|202[89A-Ea-e]|206|[Dd][89A-Fa-f]|[Ff][Ee][Ff][Ff]" \
     ")"
 
-/* Whether the option is one that this command takes and others do not. */
-bool completions_is_own(const struct options_entry *entry, int command);
-
 /* Text between single quotes of a shell; `escapes` are characters that get a backslash
  * before them. bash and zsh write a quote itself as '\'', fish as \'. */
 void completions_quote(FILE *out, const char *text, const char *escapes, const char *quote);

@@ -126,9 +126,10 @@ static void print_command(FILE *out, int command)
 {
     const struct options_command_entry *entry = &options_commands[command];
     const char *arguments = entry->arguments + strspn(entry->arguments, "[");
-    fprintf(out, "    (%s)\n        _arguments -s -S $common", entry->name);
+    const bool works = OPTIONS_WORKING >> command & 1;
+    fprintf(out, "    (%s)\n        _arguments -s -S%s", entry->name, works ? " $common" : "");
     for (const struct options_entry *option = options_table; option->name; option++) {
-        if (!completions_is_own(option, command))
+        if (works ? !options_is_own(option, command) : !(option->commands >> command & 1))
             continue;
         fputs(" \\\n            ", out);
         print_option(out, option);
@@ -157,7 +158,7 @@ void completions_zsh(FILE *out)
           "    local -a common=(\n",
           out);
     for (const struct options_entry *entry = options_table; entry->name; entry++)
-        if (entry->commands == OPTIONS_EVERY) {
+        if (options_is_common(entry)) {
             fputs("        ", out);
             print_option(out, entry);
             fputc('\n', out);

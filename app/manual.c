@@ -203,17 +203,12 @@ static void put_arguments(FILE *out, const char *before, const char *text)
     }
 }
 
-static bool is_own(const struct options_entry *entry, int command)
-{
-    return entry->commands != OPTIONS_EVERY && entry->commands >> command & 1;
-}
-
 static void put_synopsis(FILE *out)
 {
     for (int i = 0; i < OPTIONS_COMMANDS; i++) {
         fprintf(out, ".Nm\n.Cm %s\n", options_commands[i].name);
         for (const struct options_entry *entry = options_table; entry->name; entry++) {
-            if (!is_own(entry, i))
+            if (!options_is_own(entry, i))
                 continue;
             fprintf(out, ".Op Fl -%s", entry->name);
             if (entry->argument)
@@ -276,7 +271,7 @@ static void put_common_options(FILE *out)
 {
     fputs(".Bl -tag -width Ds\n", out);
     for (const struct options_entry *entry = options_table; entry->name; entry++)
-        if (entry->commands == OPTIONS_EVERY)
+        if (options_is_common(entry))
             put_option(out, entry, true);
     fputs(".El\n", out);
 }
@@ -286,7 +281,7 @@ static void put_own_options(FILE *out)
     for (int i = 0; i < OPTIONS_COMMANDS; i++) {
         bool begun = false;
         for (const struct options_entry *entry = options_table; entry->name; entry++) {
-            if (!is_own(entry, i))
+            if (!options_is_own(entry, i))
                 continue;
             if (!begun)
                 fprintf(out, ".Ss Options of %s\n.Bl -tag -width Ds\n", options_commands[i].name);

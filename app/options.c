@@ -107,6 +107,16 @@ static bool unknown_option(const char *given, struct error *error)
     return error_set(error, ERROR_USAGE, "no option %s: `tidemark help` lists them", given);
 }
 
+bool options_is_common(const struct options_entry *entry)
+{
+    return (entry->commands & OPTIONS_WORKING) == OPTIONS_WORKING;
+}
+
+bool options_is_own(const struct options_entry *entry, int command)
+{
+    return !options_is_common(entry) && entry->commands >> command & 1;
+}
+
 /* --- values ------------------------------------------------------------------------ */
 
 static bool bad_number(const struct options_entry *entry, const char *text, struct error *error)

@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -75,6 +76,8 @@ enum options_kind {
 };
 
 #define OPTIONS_EVERY (~0u) /* commands of an option that each of them takes */
+/* All but those that only print what the program holds: no model, library or result. */
+#define OPTIONS_WORKING (~(1u << OPTIONS_COMPLETIONS | 1u << OPTIONS_HELP))
 
 struct options_entry {
     const char *name;     /* without "--" */
@@ -93,6 +96,11 @@ struct options_entry {
 
 /* Ends with an entry whose name is NULL. */
 extern const struct options_entry options_table[];
+
+/* Whether all commands that work take it; the others may. */
+bool options_is_common(const struct options_entry *entry);
+/* Whether the command takes it and not all that work do. */
+bool options_is_own(const struct options_entry *entry, int command);
 
 /* Texts are those of argv. A number that was not given is what options_defaults
  * holds. */

@@ -36,7 +36,7 @@ static void print_options(FILE *out, const char *heading, unsigned command, bool
 {
     bool begun = false;
     for (const struct options_entry *entry = options_table; entry->name; entry++) {
-        if (common != (entry->commands == OPTIONS_EVERY) || !(entry->commands & command))
+        if (common != options_is_common(entry) || !(entry->commands & command))
             continue;
         if (!begun)
             fprintf(out, "\n%s:\n", heading);
@@ -73,7 +73,7 @@ static void print_command(FILE *out, enum options_command command)
     if (*entry->detail)
         print_paragraph(out, entry->detail);
     print_options(out, "Options", 1u << command, false);
-    print_options(out, "Options of every command", OPTIONS_EVERY, true);
+    print_options(out, "Options of every command", 1u << command, true);
 }
 
 void options_print_help(FILE *out, enum options_command command)
@@ -87,7 +87,8 @@ void options_print_help(FILE *out, enum options_command command)
           "then on answers and summarizes without reading again.\n\nCommands:\n",
           out);
     print_commands(out);
-    print_options(out, "Options of every command", OPTIONS_EVERY, true);
+    print_options(out, "Options of every command (completions and help: the last three)",
+                  OPTIONS_EVERY, true);
     fputs("\nA DOC is a document's number, name or path; a SECTION is a number or a title.\n"
           "`tidemark COMMAND --help` lists a command's own options.\n\n"
           "Exit codes: 0 all is well, 1 the system failed, 2 wrong usage, 3 input, 4 model,\n"

@@ -271,6 +271,8 @@ static void test_options_belong_to_commands(void **state)
 {
     (void)state;
     assert_refused(WORDS("ls", "--reread"), "`tidemark ls` has no option --reread");
+    assert_refused(WORDS("help", "--json"), "`tidemark help` has no option --json");
+    assert_refused(WORDS("-m", "x", "completions", "bash"), "has no option --model");
     assert_refused(WORDS("ask", "--after", "x", "a", "b"), "from 1 to 9000000000000000 is needed");
     assert_refused(WORDS("--lanes", "3", "read", "a"), "`tidemark read` has no option --lanes");
     assert_refused(WORDS("ls", "--json=yes"), "--json takes no value");
