@@ -340,6 +340,24 @@ static bool begin_reading(struct walk *w, int64_t next, struct error *error)
     return library_put_reading(session->library, reading, error);
 }
 
+/* What became of a reading that was interrupted in section `next`. */
+static void tell_interrupted(const struct walk *w, int64_t next, struct error *error)
+{
+    const long long section = next + 1, sections = w->document.sections;
+    const long long token = w->recording.last_stored;
+    if (token > 0)
+        error_set(error, ERROR_INTERRUPTED,
+                  "interrupted in section %lld of %lld; the state at token %lld is kept: read it "
+                  "again to go on from there",
+                  section, sections, token);
+    else
+        error_set(
+            error, ERROR_INTERRUPTED,
+            "interrupted in section %lld of %lld, before a state was due: read it again, from "
+            "the beginning",
+            section, sections);
+}
+
 static bool read_on(struct walk *w, struct error *error)
 {
     int64_t next;
@@ -356,11 +374,7 @@ static bool read_on(struct walk *w, struct error *error)
     if (!recording_end(&w->recording, ok, error)) {
         w->result->seconds = spent(w);
         if (error->kind == ERROR_INTERRUPTED)
-            error_set(error, ERROR_INTERRUPTED,
-                      "interrupted in section %lld of %lld; the state at token %lld is kept: "
-                      "read it again to go on from there",
-                      (long long)next + 1, (long long)w->document.sections,
-                      (long long)w->recording.last_stored);
+            tell_interrupted(w, next, error);
         return false;
     }
     if (tokenizer_left_out(w->session->model->tokenizer))

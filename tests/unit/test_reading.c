@@ -300,7 +300,7 @@ static void test_cancel_inner_or_outer(void **state)
     assert_int_equal(event.error.kind, ERROR_INTERRUPTED);
     event = wait_for(worker, reading, note);
     assert_int_equal(event.error.kind, ERROR_INTERRUPTED);
-    assert_non_null(strstr(event.error.text, "the state at token"));
+    assert_non_null(strstr(event.error.text, "interrupted in section"));
 
     reading = submit(worker, reading_job, &job, WORKER_IN_TURN);
     inner = wait_for_inner(worker, reading);
