@@ -46,8 +46,8 @@ static int64_t expected_tokens(const struct walk *w)
 {
     const int64_t fed = (int64_t)w->state->tokens;
     double per_token = CHARACTERS_PER_TOKEN;
-    if (w->characters > 2000 && w->state->tokens > 0)
-        per_token = (double)w->characters / (double)w->state->tokens;
+    if (w->characters > 2000 && fed > 0)
+        per_token = (double)w->characters / (double)fed;
     double left = (double)(w->document.characters - w->characters);
     return (fed ? fed : (int64_t)w->session->preamble.count) + (int64_t)(left / per_token);
 }

@@ -104,7 +104,7 @@ struct forward {
     const struct matrix *matrix;
     float *out;
     const float *in;
-    size_t out_stride, in_stride, in_rows, outputs_per_item, rows_per_item;
+    size_t out_stride, in_stride, in_rows, outputs_per_item;
     size_t pack_columns; /* of one work item when rows are rounded */
     bool add;
 };
@@ -183,13 +183,8 @@ struct cpu_block {
 };
 
 /* A piece of it, as part of an item: the block's first output of its first row goes to out[0]. */
-void cpu_multiply_block(const struct forward *f, float *out, size_t out_stride,
-                        const struct matrix *matrix, const struct cpu_block *block, bool add,
-                        unsigned worker);
-
-/* The same of all rows. */
 void cpu_multiply(const struct forward *f, float *out, size_t out_stride,
-                  const struct matrix *matrix, size_t first, size_t count, bool add,
+                  const struct matrix *matrix, const struct cpu_block *block, bool add,
                   unsigned worker);
 
 /* How many rows of the product are taken at a time: in prefill as many as its kernels multiply

@@ -14,7 +14,7 @@ static void logit_item(void *context, size_t item, unsigned worker)
     const struct cpu_block block = cpu_block_of(f, f->vocabulary, item);
     const size_t first = block.first, count = block.count, part = first / OUTPUTS;
     float *tile = cpu_tile(f, worker);
-    cpu_multiply_block(f, tile, CPU_TILE_STRIDE, &f->model->output, &block, false, worker);
+    cpu_multiply(f, tile, CPU_TILE_STRIDE, &f->model->output, &block, false, worker);
     for (size_t i = block.row; i < block.row + block.rows; i++) {
         const struct cpu_logit_row *row = &f->logit_rows[i];
         const float *logits = tile + (i - block.row) * CPU_TILE_STRIDE;

@@ -65,13 +65,14 @@ static void in_item(void *context, size_t item, unsigned worker)
     const size_t first = item % items * f->outputs_per_item;
     const size_t count = cpu_smaller(inner - first, f->outputs_per_item);
     if (item >= items) {
-        cpu_multiply(f, f->gate + first, f->inner, in, inner + first, count, false, worker);
+        const struct cpu_block gate = {inner + first, count, 0, f->rows};
+        cpu_multiply(f, f->gate + first, f->inner, in, &gate, false, worker);
         return;
     }
     float *x = cpu_tile(f, worker);
     for (size_t row = 0; row < f->rows;) {
         const struct cpu_block block = rows_from(f, row, first, count);
-        cpu_multiply_block(f, x, CPU_TILE_STRIDE, in, &block, false, worker);
+        cpu_multiply(f, x, CPU_TILE_STRIDE, in, &block, false, worker);
         convolve(f, x, &block);
         row += block.rows;
     }
@@ -119,7 +120,7 @@ static void scan_item(void *context, size_t item, unsigned worker)
     float *delta = cpu_tile(f, worker);
     for (size_t row = 0; row < f->rows;) {
         const struct cpu_block block = rows_from(f, row, first, channels);
-        cpu_multiply_block(f, delta, CPU_TILE_STRIDE, &f->layer->dt, &block, false, worker);
+        cpu_multiply(f, delta, CPU_TILE_STRIDE, &f->layer->dt, &block, false, worker);
         scan(f, delta, &block);
         row += block.rows;
     }

@@ -87,9 +87,9 @@ static const float *in_from(const struct forward *f, size_t row)
                                           : f->in + row * f->in_stride;
 }
 
-void cpu_multiply_block(const struct forward *f, float *out, size_t out_stride,
-                        const struct matrix *matrix, const struct cpu_block *block, bool add,
-                        unsigned worker)
+void cpu_multiply(const struct forward *f, float *out, size_t out_stride,
+                  const struct matrix *matrix, const struct cpu_block *block, bool add,
+                  unsigned worker)
 {
     float *scratch = f->scratch + worker * f->scratch_floats;
     struct matrix part = *matrix;
@@ -103,20 +103,12 @@ void cpu_multiply_block(const struct forward *f, float *out, size_t out_stride,
                                    f->in_stride, block->rows, add, scratch);
 }
 
-void cpu_multiply(const struct forward *f, float *out, size_t out_stride,
-                  const struct matrix *matrix, size_t first, size_t count, bool add,
-                  unsigned worker)
-{
-    const struct cpu_block block = {first, count, 0, f->in_rows};
-    cpu_multiply_block(f, out, out_stride, matrix, &block, add, worker);
-}
-
 static void product_item(void *context, size_t item, unsigned worker)
 {
     struct forward *f = context;
     const struct cpu_block block = cpu_block_of(f, f->matrix->outputs, item);
-    cpu_multiply_block(f, f->out + block.row * f->out_stride + block.first, f->out_stride,
-                       f->matrix, &block, f->add, worker);
+    cpu_multiply(f, f->out + block.row * f->out_stride + block.first, f->out_stride, f->matrix,
+                 &block, f->add, worker);
 }
 
 /* Many outputs share what they read of the activations; every thread gets as many of
@@ -141,8 +133,7 @@ size_t cpu_block_rows(const struct forward *f)
 
 size_t cpu_share_blocks(struct forward *f, size_t outputs, size_t each)
 {
-    f->rows_per_item = cpu_block_rows(f);
-    const size_t blocks = cpu_divide_up(f->in_rows, f->rows_per_item);
+    const size_t blocks = cpu_divide_up(f->in_rows, cpu_block_rows(f));
     f->outputs_per_item = each ? each : cpu_item_outputs(f, outputs * blocks);
     return blocks * cpu_divide_up(outputs, f->outputs_per_item);
 }
@@ -151,9 +142,9 @@ struct cpu_block cpu_block_of(const struct forward *f, size_t outputs, size_t it
 {
     const size_t pieces = cpu_divide_up(outputs, f->outputs_per_item);
     const size_t first = item % pieces * f->outputs_per_item;
-    const size_t row = item / pieces * f->rows_per_item;
+    const size_t rows = cpu_block_rows(f), row = item / pieces * rows;
     return (struct cpu_block){first, cpu_smaller(outputs - first, f->outputs_per_item), row,
-                              cpu_smaller(f->in_rows - row, f->rows_per_item)};
+                              cpu_smaller(f->in_rows - row, rows)};
 }
 
 bool cpu_product(struct forward *f, float *out, size_t out_stride, const struct matrix *matrix,

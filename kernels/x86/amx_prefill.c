@@ -265,7 +265,7 @@ void amx_prefill_matmul(float *y, size_t y_stride, const struct matrix *w, size_
     };
     for (size_t j = first; j < first + count; j += BF16_OUTPUTS)
         for (size_t r = 0; r < rows; r += LEVELS_BF16_ROWS) {
-            const unsigned char *at = (const unsigned char *)x + r / SIDE * pass.x_apart;
+            const unsigned char *at = (const void *)amx_packed_from(x, w, r);
             pass.y = y + r * y_stride + j;
             pass.rows = smaller(rows - r, LEVELS_BF16_ROWS);
             pass.outputs = smaller(first + count - j, BF16_OUTPUTS);

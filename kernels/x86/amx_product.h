@@ -2,9 +2,9 @@
  * Private to the AMX level.
  *
  * A panel has AMX_PANEL_COLUMNS: 16 tiles of bf16, 8 of bytes, whose 32 rows leave room in the
- * first-level cache for dot products and sums. What differs between
- * the two is how the factors are made and what a step of tiles is; amx_prefill.c leads both
- * through outputs, rows and columns. */
+ * first-level cache for dot products and sums. What differs between the two is how the factors
+ * are made and what a step of tiles is; amx_prefill.c leads both through outputs, rows and
+ * columns. */
 #ifndef TIDEMARK_KERNELS_X86_AMX_PRODUCT_H
 #define TIDEMARK_KERNELS_X86_AMX_PRODUCT_H
 
